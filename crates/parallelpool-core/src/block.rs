@@ -1,0 +1,250 @@
+//! What the executors are given and what they return.
+
+use crate::primitives::{Address, B256, Bloom, Bytes, Log, U256};
+use crate::state::StateChanges;
+use crate::tx::SharedTransaction;
+
+/// Everything about a block that execution depends on, apart from transactions and state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BlockContext {
+    /// Height.
+    pub number: u64,
+    /// Seconds since 1970.
+    pub timestamp: u64,
+    /// Who earns the fees.
+    pub beneficiary: Address,
+    /// Gas limit of the block.
+    pub gas_limit: u64,
+    /// Wei per gas, from London on.
+    pub base_fee: Option<u64>,
+    /// Proof-of-work difficulty; zero after the merge.
+    pub difficulty: U256,
+    /// Randomness of the beacon chain, from Paris on.
+    pub prev_randao: Option<B256>,
+    /// Hash of the parent block (EIP-2935, BLOCKHASH of the parent).
+    pub parent_hash: B256,
+    /// EIP-4788.
+    pub parent_beacon_block_root: Option<B256>,
+    /// EIP-4844: the header's own excess, from Cancun on.
+    pub excess_blob_gas: Option<u64>,
+    /// EIP-4895, from Shanghai on.
+    pub withdrawals: Option<Vec<Withdrawal>>,
+    /// Ommers that earn a reward, before the merge.
+    pub ommers: Vec<Ommer>,
+    /// EIP-7843 slot number, from Amsterdam on.
+    pub slot_number: Option<u64>,
+}
+
+/// What an ommer's reward depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ommer {
+    /// Who earns it.
+    pub beneficiary: Address,
+    /// Its height.
+    pub number: u64,
+}
+
+/// EIP-4895 withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Running index.
+    pub index: u64,
+    /// Validator.
+    pub validator_index: u64,
+    /// Recipient.
+    pub address: Address,
+    /// Gwei.
+    pub amount: u64,
+}
+
+/// What a transaction left behind in its block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// EIP-2718 type byte.
+    pub tx_type: u8,
+    /// EIP-658 status; true before Byzantium unless the transaction failed.
+    pub success: bool,
+    /// State root after the transaction, before Byzantium. Filled by the caller that owns the
+    /// trie; `None` from Byzantium on.
+    pub state_root: Option<B256>,
+    /// Gas used in the block up to and including this transaction.
+    pub cumulative_gas_used: u64,
+    /// Gas used by this transaction, after refunds.
+    pub gas_used: u64,
+    /// Logs in order.
+    pub logs: Vec<Log>,
+    /// Bloom of `logs`.
+    pub bloom: Bloom,
+    /// Address of the contract a creation made (set for failed creations too).
+    pub contract_address: Option<Address>,
+    /// Wei per gas that was paid.
+    pub effective_gas_price: u128,
+    /// EIP-4844 gas; zero for other types.
+    pub blob_gas_used: u64,
+}
+
+/// How to execute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// One thread, in order: the oracle.
+    Serial,
+    /// Always the speculative path, with one thread too.
+    Parallel,
+    /// The engine chooses.
+    #[default]
+    Auto,
+}
+
+/// Settings of one execution.
+#[derive(Debug, Clone, Default)]
+pub struct ExecuteOptions {
+    /// Which executor.
+    pub mode: Mode,
+    /// Threads to use, the caller among them; 0: as many as the executor has.
+    pub threads: usize,
+    /// Re-run every committed transaction on the committed state and compare (tests).
+    pub recheck: bool,
+    /// Also return the changes of each transaction (intermediate roots before Byzantium).
+    pub keep_transaction_changes: bool,
+    /// For each transaction, indices of earlier ones it is expected to depend on. A hint: it
+    /// may be wrong, short or absent.
+    pub dependencies: Vec<Vec<u32>>,
+}
+
+/// A block's execution.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BlockOutcome {
+    /// One per included transaction.
+    pub receipts: Vec<Receipt>,
+    /// Sum over the receipts.
+    pub gas_used: u64,
+    /// EIP-4844 gas of all transactions.
+    pub blob_gas_used: u64,
+    /// Union of the receipts' blooms.
+    pub bloom: Bloom,
+    /// EIP-7685 requests (type byte first, empty ones left out), from Prague on.
+    pub requests: Option<Vec<Bytes>>,
+    /// The whole block's changes: system calls, transactions, withdrawals, rewards.
+    pub changes: StateChanges,
+    /// Changes of each transaction (beneficiary's fee included), when asked for. The first
+    /// entry's base already holds the system calls before the transactions, see
+    /// `changes_before`.
+    pub transaction_changes: Vec<StateChanges>,
+    /// Changes of the system calls before the transactions, when transaction changes were asked
+    /// for.
+    pub changes_before: StateChanges,
+    /// Return data of each transaction.
+    pub outputs: Vec<Bytes>,
+    /// Figures of this execution; not part of its result.
+    pub statistics: ExecutionStatistics,
+}
+
+/// Figures of one execution.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ExecutionStatistics {
+    /// Whether the speculative path ran.
+    pub parallel: bool,
+    /// Threads that were offered work.
+    pub threads: usize,
+    /// Threads that executed at least one transaction.
+    pub active_workers: usize,
+    /// Runs of the EVM over all transactions, at least one each.
+    pub executions: u64,
+    /// Executions thrown away because a read had changed.
+    pub conflicts: u64,
+    /// Executions per transaction, by index in the block.
+    pub executions_per_transaction: Vec<u8>,
+    /// Gas of the executions thrown away.
+    pub wasted_gas: u64,
+    /// Wall time in nanoseconds.
+    pub elapsed_ns: u64,
+}
+
+/// Why a transaction cannot be executed at its place. In a given block it makes the block
+/// invalid; a block under construction leaves it out.
+///
+/// `Display` is geth's text. Amounts are wei.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTransaction {
+    #[error("nonce too low: address {address}, tx: {tx} state: {state}")]
+    NonceTooLow { address: Address, tx: u64, state: u64 },
+    #[error("nonce too high: address {address}, tx: {tx} state: {state}")]
+    NonceTooHigh { address: Address, tx: u64, state: u64 },
+    #[error("nonce has max value: address {address}, nonce: {tx}")]
+    NonceMax { address: Address, tx: u64 },
+    #[error("insufficient funds for gas * price + value: address {address} have {have} want {want}")]
+    InsufficientFunds { address: Address, have: U256, want: String },
+    #[error(
+        "max fee per gas less than block base fee: address {address}, maxFeePerGas: {cap}, baseFee: {base_fee}"
+    )]
+    FeeCapTooLow { address: Address, cap: U256, base_fee: u64 },
+    #[error(
+        "max priority fee per gas higher than max fee per gas: address {address}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {cap}"
+    )]
+    TipAboveFeeCap { address: Address, tip: U256, cap: U256 },
+    #[error(
+        "max fee per blob gas less than block blob gas fee: address {address} blobGasFeeCap: {cap}, blobBaseFee: {blob_base_fee}"
+    )]
+    BlobFeeCapTooLow { address: Address, cap: U256, blob_base_fee: u128 },
+    #[error("sender not an eoa: address {address}, codehash: {code_hash}")]
+    SenderNotEoa { address: Address, code_hash: B256 },
+    #[error("intrinsic gas too low: have {have}, want {want}")]
+    IntrinsicGas { have: u64, want: u64 },
+    #[error("insufficient gas for floor data gas cost: have {have}, want {want}")]
+    FloorDataGas { have: u64, want: u64 },
+    #[error("gas limit reached")]
+    BlockGasLimit { limit: u64, left: u64 },
+    #[error("max blob gas per block reached")]
+    BlobGasLimit,
+    #[error("block size limit reached")]
+    BlockSizeLimit,
+    #[error("max initcode size exceeded: code size {size} limit {limit}")]
+    InitCodeSize { size: usize, limit: usize },
+    #[error("transaction gas limit too high (cap: {cap}, tx: {tx})")]
+    GasLimitCap { cap: u64, tx: u64 },
+    #[error("transaction type not supported")]
+    TypeNotSupported { tx_type: u8 },
+    #[error("invalid chain id for signer: have {have} want {want}")]
+    ChainId { have: u64, want: u64 },
+    #[error("{0}")]
+    Blob(String),
+    #[error("{0}")]
+    SetCode(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A candidate that building left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Index in the list of candidates.
+    pub candidate: usize,
+    /// The reason at its turn.
+    pub reason: InvalidTransaction,
+}
+
+/// A block made from candidates.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BuildOutcome {
+    /// Indices of the included candidates, in block order.
+    pub included: Vec<usize>,
+    /// The others that were reached, in their order. Candidates after the block was full of
+    /// gas are left out with [`InvalidTransaction::BlockGasLimit`] like any other.
+    pub left_out: Vec<LeftOut>,
+    /// Execution of the included ones.
+    pub outcome: BlockOutcome,
+}
+
+/// A block made from candidates is cut at these limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildLimits {
+    /// Most bytes of the RLP block (EIP-7934), transactions counted with their canonical
+    /// encoding; `None` before Osaka.
+    pub max_block_bytes: Option<usize>,
+    /// Bytes that header, withdrawals and list prefixes take of it.
+    pub overhead_bytes: usize,
+}
+
+/// The transactions of a block or of a build, in order.
+pub type Transactions = [SharedTransaction];

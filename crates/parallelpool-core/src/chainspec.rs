@@ -1,0 +1,150 @@
+//! Which rules hold at which block: forks, blob schedule, system addresses, transaction types.
+
+use crate::primitives::{Address, B256, SpecId, U256};
+
+/// A fork as Ethereum counts them, finer than [`SpecId`]: difficulty bombs and blob-parameter
+/// forks change no EVM rule but the header rules around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fork {
+    Frontier,
+    Homestead,
+    Dao,
+    TangerineWhistle,
+    SpuriousDragon,
+    Byzantium,
+    Constantinople,
+    Petersburg,
+    Istanbul,
+    MuirGlacier,
+    Berlin,
+    London,
+    ArrowGlacier,
+    GrayGlacier,
+    Paris,
+    Shanghai,
+    Cancun,
+    Prague,
+    Osaka,
+    Amsterdam,
+}
+
+impl Fork {
+    /// The EVM rules of this fork.
+    pub fn spec_id(self) -> SpecId {
+        match self {
+            Self::Frontier => SpecId::FRONTIER,
+            Self::Homestead | Self::Dao => SpecId::HOMESTEAD,
+            Self::TangerineWhistle => SpecId::TANGERINE,
+            Self::SpuriousDragon => SpecId::SPURIOUS_DRAGON,
+            Self::Byzantium => SpecId::BYZANTIUM,
+            // The executor adds EIP-1283 for Constantinople, which this table cannot say.
+            Self::Constantinople | Self::Petersburg => SpecId::PETERSBURG,
+            Self::Istanbul | Self::MuirGlacier => SpecId::ISTANBUL,
+            Self::Berlin => SpecId::BERLIN,
+            Self::London | Self::ArrowGlacier | Self::GrayGlacier => SpecId::LONDON,
+            Self::Paris => SpecId::MERGE,
+            Self::Shanghai => SpecId::SHANGHAI,
+            Self::Cancun => SpecId::CANCUN,
+            Self::Prague => SpecId::PRAGUE,
+            Self::Osaka => SpecId::OSAKA,
+            Self::Amsterdam => SpecId::AMSTERDAM,
+        }
+    }
+}
+
+/// When a fork begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// From this block number on.
+    Block(u64),
+    /// From this timestamp (seconds) on.
+    Time(u64),
+}
+
+/// Blob gas parameters from one point in time on (EIP-7840, EIP-7892).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobParameters {
+    /// Target blobs per block.
+    pub target: u64,
+    /// Most blobs per block.
+    pub max: u64,
+    /// Denominator of the blob base fee's exponent.
+    pub base_fee_update_fraction: u64,
+}
+
+/// A chain's constitution, read from geth's `genesis.json` and fixed for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainSpec {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Forks in ascending order, each with its activation; those never activated are absent.
+    pub forks: Vec<(Fork, Activation)>,
+    /// Blob parameters in ascending order of activation time.
+    pub blob_schedule: Vec<(u64, BlobParameters)>,
+    /// EIP-6110 deposit contract.
+    pub deposit_contract: Address,
+    /// The type byte of the chain's parallel transactions; `None`: the type is off.
+    pub parallel_tx_type: Option<u8>,
+    /// Proof-of-work rewards are paid (false for clique and for post-merge genesis).
+    pub pays_block_rewards: bool,
+    /// Terminal total difficulty, where the document names one.
+    pub terminal_total_difficulty: Option<U256>,
+}
+
+/// The rules that hold at one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The newest active fork.
+    pub fork: Fork,
+    /// Its EVM rules.
+    pub spec_id: SpecId,
+    /// Chain id.
+    pub chain_id: u64,
+    /// Blob parameters, from Cancun on.
+    pub blobs: Option<BlobParameters>,
+    /// Type byte of parallel transactions, where they are on and London is active.
+    pub parallel_tx_type: Option<u8>,
+}
+
+impl ChainSpec {
+    /// The newest fork active at a block.
+    pub fn fork_at(&self, number: u64, timestamp: u64) -> Fork {
+        self.forks
+            .iter()
+            .rev()
+            .find(|(_, activation)| match activation {
+                Activation::Block(at) => number >= *at,
+                Activation::Time(at) => timestamp >= *at,
+            })
+            .map_or(Fork::Frontier, |(fork, _)| *fork)
+    }
+
+    /// The rules of a block.
+    pub fn rules_at(&self, number: u64, timestamp: u64) -> Rules {
+        let fork = self.fork_at(number, timestamp);
+        let blobs = (fork >= Fork::Cancun)
+            .then(|| self.blob_schedule.iter().rev().find(|(from, _)| timestamp >= *from))
+            .flatten()
+            .map(|(_, parameters)| *parameters);
+        Rules {
+            fork,
+            spec_id: fork.spec_id(),
+            chain_id: self.chain_id,
+            blobs,
+            parallel_tx_type: self.parallel_tx_type.filter(|_| fork >= Fork::London),
+        }
+    }
+}
+
+/// The first block and the state below it.
+#[derive(Debug, Clone)]
+pub struct Genesis {
+    /// The chain's rules.
+    pub spec: ChainSpec,
+    /// Header of block 0, state root included.
+    pub header: alloy_consensus::Header,
+    /// Keccak of the header's RLP.
+    pub hash: B256,
+    /// The state it commits to.
+    pub alloc: crate::state::StateChanges,
+}

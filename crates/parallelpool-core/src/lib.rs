@@ -1,0 +1,30 @@
+//! The engine of parallelpool: bytes in, receipts and roots out.
+//!
+//! The way of a transaction through this crate, one module after another:
+//!
+//! ```text
+//! raw bytes
+//!   -> tx          decode, hash, recover the sender               (tx::decode, tx::recover)
+//!   -> access      what it would read and write                   (access, preexecute)
+//!   -> batching    which transactions may run side by side        (batching)
+//!   -> evm         one transaction on one view of the state       (evm)
+//!   -> serial      the whole block in order: the oracle           (serial)
+//!   -> parallel    the same result on all cores                   (parallel)
+//!   -> block       a given block, or one made from candidates     (import, build)
+//!   -> roots, trie what the header commits to                     (roots, trie)
+//!   -> store       one durable transaction per block              (store)
+//!   -> chain       head, history, queries                         (chain)
+//! ```
+//!
+//! Execution is the truth; access sets and batches are hints that order work.
+//! This crate knows no Python and contains no `unsafe`.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod chainspec;
+pub mod error;
+pub mod evm;
+pub mod primitives;
+pub mod state;
+pub mod tx;
+pub mod workers;

@@ -1,0 +1,74 @@
+//! State as the executors see it: read-only views, and the changes a block makes to one.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use crate::error::StateError;
+use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256};
+
+/// Nonce, balance and code hash of an existing account. Absence is `None` around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// Transactions sent, or contracts created.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: U256,
+    /// Keccak of the code, [`KECCAK_EMPTY`] without code.
+    pub code_hash: B256,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { nonce: 0, balance: U256::ZERO, code_hash: KECCAK_EMPTY }
+    }
+}
+
+impl Account {
+    /// Empty in the sense of EIP-161: no nonce, no balance, no code.
+    pub fn is_empty(&self) -> bool {
+        self.nonce == 0 && self.balance.is_zero() && self.code_hash == KECCAK_EMPTY
+    }
+}
+
+/// An immutable state: the same question has the same answer for as long as the view lives.
+///
+/// Shared by all workers, so it must be cheap to ask from many threads.
+pub trait StateView: Send + Sync + Debug {
+    /// The account, or `None` where there is none.
+    fn account(&self, address: &Address) -> Result<Option<Account>, StateError>;
+    /// The slot's value; zero where nothing is stored.
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError>;
+    /// The code with this hash. Asked only for hashes that an account of this view carries.
+    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError>;
+    /// The hash of an ancestor block; zero where the number is not known.
+    fn block_hash(&self, number: u64) -> Result<B256, StateError>;
+}
+
+/// What a block (or one transaction) did to a state, in canonical form: only true changes,
+/// so two executions are equal exactly when their changes are equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateChanges {
+    /// Changed accounts by address.
+    pub accounts: BTreeMap<Address, AccountChange>,
+    /// Code that came into being, by hash.
+    pub codes: BTreeMap<B256, Bytes>,
+}
+
+/// The change of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The account afterwards; `None`: it does not exist any more.
+    pub after: Option<Account>,
+    /// All slots from before are gone; then `storage` applies.
+    pub storage_cleared: bool,
+    /// Slot -> value afterwards; zero means deleted. Only slots whose value differs from before
+    /// (or, after a clearing, that are not zero).
+    pub storage: BTreeMap<U256, U256>,
+}
+
+impl StateChanges {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+}
