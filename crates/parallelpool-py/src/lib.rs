@@ -1,5 +1,36 @@
+//! `parallelpool._core`: the binding. Conversion and nothing else.
+//!
+//! Every call that works for more than a tenth of a millisecond goes through [`detach`], which
+//! releases the GIL, catches panics and turns errors into Python exceptions. The documented
+//! boundary is `parallelpool/_core.pyi`.
+
+// What Python can reach is exported by the module below, which this lint cannot see.
+#![allow(unreachable_pub)]
+
 use pyo3::prelude::*;
+
+mod convert;
+mod detach;
+mod error;
+mod workers;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule(gil_used = true)]
-mod _core {}
+mod _core {
+    use super::*;
+
+    #[pymodule_export]
+    use crate::error::{
+        BlockRefused, CoreAborted, CoreDivergence, CoreError, CoreInternalError, CoreInvalidArgument,
+        GenesisError, StateUnavailable, StorageFailure, StoreRefused, error_kinds,
+    };
+    #[pymodule_export]
+    use crate::workers::{PyWorkers, keccak256, panic_inside, spin};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
