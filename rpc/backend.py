@@ -1,0 +1,306 @@
+"""
+What the RPC needs from the rest of the node, as Protocols.
+
+`node.py` hands in the real parts, tests hand in fakes; nothing in `rpc` asks for more than stands here. Point
+reads are synchronous, everything the engine may work on for longer than a few microseconds is awaited.
+
+Value types are those of the boundary (`parallelpool/_core.pyi`), which `rpc` may not import by itself; it takes
+them from the modules that own them:
+
+- `parallelpool.chain`: `Account`, `Block`, `CallOutcome`, `CallRequest`, `Header`, `Log`, `Receipt`, `Rules`, and the
+  `CoreError` classes;
+- `parallelpool.transaction`: `Transaction`, `keccak256`;
+- `parallelpool.access`: `AccessSet`;
+- `parallelpool.batching`: `Batch`, `BatchPlan`, `Selection`;
+- `parallelpool.events`: `HeadChanged`, `TransactionsPromoted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+
+if TYPE_CHECKING:
+    from parallelpool.access import AccessSet
+    from parallelpool.batching import BatchPlan, Selection
+    from parallelpool.chain import (
+        Account,
+        Block,
+        CallOutcome,
+        CallRequest,
+        Header,
+        Log,
+        Receipt,
+        Rules,
+    )
+    from parallelpool.events import HeadChanged, TransactionsPromoted
+    from parallelpool.transaction import Transaction
+
+# ------------------------------------------------------------------ chain
+
+AccountProof: TypeAlias = "tuple[Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]]"
+"""(account, storage root, account proof, (slot, value, proof) each)."""
+
+
+class Chain(Protocol):
+    """Blocks and state: `parallelpool.chain`, a thin wrapper over the engine's chain, its names unchanged."""
+
+    @property
+    def chain_id(self) -> int: ...
+    @property
+    def genesis_hash(self) -> bytes: ...
+    @property
+    def parallel_tx_type(self) -> int | None: ...
+
+    def head(self) -> Header: ...
+    def header_by_number(self, number: int, /) -> Header | None: ...
+    def header_by_hash(self, block_hash: bytes, /) -> Header | None: ...
+    def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
+        """(block number, index in the block)."""
+
+    def rules_at(self, number: int, timestamp: int, /) -> Rules: ...
+    def fork_schedule(self) -> tuple[tuple[str, str, int], ...]: ...
+    def next_base_fee(self, number: int | None = None, /) -> int | None: ...
+    def blob_base_fee(self, number: int | None = None, /, *, following: bool = False) -> int | None: ...
+
+    async def block_by_number(self, number: int, /) -> Block | None: ...
+    async def block_by_hash(self, block_hash: bytes, /) -> Block | None: ...
+    async def receipts(self, number: int, /) -> tuple[Receipt, ...] | None: ...
+    async def logs(
+        self,
+        first: int,
+        last: int,
+        addresses: Sequence[bytes],
+        topics: Sequence[Sequence[bytes] | None],
+        limit: int,
+        /,
+    ) -> list[tuple[int, int, int, Log]]: ...
+
+    async def account(self, address: bytes, number: int | None = None, /) -> Account: ...
+    async def code(self, address: bytes, number: int | None = None, /) -> bytes: ...
+    async def storage(self, address: bytes, slot: bytes, number: int | None = None, /) -> bytes: ...
+    async def proof(self, address: bytes, slots: Sequence[bytes], number: int | None = None, /) -> AccountProof: ...
+
+    async def call(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> CallOutcome: ...
+    async def estimate_gas(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> tuple[int, CallOutcome]: ...
+    async def create_access_list(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> CallOutcome: ...
+
+
+# ------------------------------------------------------------------ pool
+
+
+PoolContent: TypeAlias = "tuple[Mapping[bytes, Sequence[Transaction]], Mapping[bytes, Sequence[Transaction]]]"
+"""(pending, queued), each address -> transactions in nonce order."""
+
+
+class Pool(Protocol):
+    """The pool as readers see it: `parallelpool.pool`. Synchronous, touched from the event loop only."""
+
+    def get(self, tx_hash: bytes, /) -> Transaction | None:
+        """A pooled transaction, pending or queued."""
+
+    def nonce(self, address: bytes, /) -> int:
+        """The next nonce after the sender's pending transactions (geth's virtual nonce)."""
+
+    def content(self) -> PoolContent: ...
+    def content_from(self, address: bytes, /) -> tuple[Sequence[Transaction], Sequence[Transaction]]:
+        """(pending, queued) of one sender in nonce order."""
+
+    def stats(self) -> tuple[int, int]:
+        """(pending, queued) transactions."""
+
+    def placement(self, tx_hash: bytes, /) -> tuple[Literal["pending", "queued"], str | None] | None:
+        """Where a pooled transaction stands, and for a queued one why: `nonce gap: next nonce 3, tx nonce 5`."""
+
+
+class Ingress(Protocol):
+    """The way in. Two steps, since the RPC's own checks (fee cap, replay protection) come between them."""
+
+    async def decode(self, raw: bytes, /) -> Transaction:
+        """
+        Decodes and recovers; many concurrent calls share one engine call.
+
+        Raises DecodeError with geth's text. A signature that does not recover is not refused here but by `submit`.
+        """
+
+    async def submit(self, transaction: Transaction, /, *, local: bool = True) -> None:
+        """Returns when the transaction is in the pool and durable. Raises PoolError with geth's text."""
+
+
+# ------------------------------------------------------------------ batches
+
+
+class Offer(Protocol):
+    """A plan over candidates, of one state of head and pool."""
+
+    @property
+    def parent(self) -> Header: ...
+    @property
+    def candidates(self) -> Sequence[Transaction]:
+        """In execution order; the plan's indices point here."""
+    @property
+    def access_sets(self) -> Sequence[AccessSet]:
+        """One per candidate."""
+    @property
+    def plan(self) -> BatchPlan: ...
+    @property
+    def sequence(self) -> int:
+        """Snapshot counter of the pool, monotone within one run of the daemon."""
+    @property
+    def withheld(self) -> bool:
+        """More exists, but the selection's budget or exclusions kept it back."""
+
+
+class Verdict(Protocol):
+    """How a transaction stands against what is pending."""
+
+    @property
+    def access_set(self) -> AccessSet: ...
+    @property
+    def is_parallelizable(self) -> bool:
+        """Known accesses, not tagged SEQUENTIAL, and no conflict with any other sender's pending transaction."""
+    @property
+    def conflicts(self) -> Sequence[tuple[bytes, bytes, str, bytes | None, str, str]]:
+        """As `_core.find_conflicts`: (hash of the other, address, field, slot, kind there, kind here)."""
+    @property
+    def compared_with(self) -> int:
+        """How many pending transactions it was held against."""
+
+
+class BatchStatistics(Protocol):
+    """Figures of the batches on offer now, and counters since the start of the daemon."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def batches(self) -> int:
+        """Batches on offer, of both kinds."""
+    @property
+    def parallel_batches(self) -> int: ...
+    @property
+    def parallelizable(self) -> int:
+        """Pending transactions in parallel batches."""
+    @property
+    def sequential(self) -> int:
+        """Pending transactions in sequential batches."""
+    @property
+    def unknown(self) -> int:
+        """Pending transactions without a known access set; part of `sequential`."""
+    @property
+    def largest_batch(self) -> int: ...
+    @property
+    def total_processed(self) -> int:
+        """Transactions that this daemon put into blocks."""
+    @property
+    def successfully_batched(self) -> int:
+        """Those of them that stood in a parallel batch and needed one execution."""
+    @property
+    def last_execution(self) -> Execution | None: ...
+
+
+class Batches(Protocol):
+    """Access sets and batches: `parallelpool.batching` over `parallelpool.access`."""
+
+    @property
+    def batch_size(self) -> int: ...
+    def set_batch_size(self, transactions: int, /) -> None:
+        """Raises ValueError outside 64..256."""
+    async def current(self, selection: Selection, /) -> Offer:
+        """
+        The batches of the pool on the head, best tips first.
+
+        `Selection` is a frozen dataclass of `parallelpool.batching`, every field `None` or empty by default:
+        `base_fee`, `max_gas`, `max_bytes`, `max_transactions`, `min_tip`, `batch_size`, `min_batch_size` (int),
+        `senders`, `exclude_addresses` (frozenset of 20 bytes), `exclude_locations` (frozenset of (address, slot)).
+        It bounds the candidates; the plan arranges them.
+        """
+    async def verdict(self, subject: Transaction | CallRequest, /) -> Verdict:
+        """Pre-executes the subject on the head and compares it with the pending transactions."""
+    def statistics(self) -> BatchStatistics: ...
+
+
+# ------------------------------------------------------------------ making blocks
+
+
+class Execution(Protocol):
+    """What running batches did."""
+
+    @property
+    def block_hash(self) -> bytes | None:
+        """`None` for a dry run, or where nothing was executable."""
+    @property
+    def hashes(self) -> Sequence[bytes]:
+        """Executed transactions in block order."""
+    @property
+    def left_out(self) -> Sequence[tuple[bytes, str]]:
+        """(hash, geth's reason) of members that could not be executed."""
+    @property
+    def gas_used(self) -> int: ...
+    @property
+    def parallel_ns(self) -> int: ...
+    @property
+    def serial_ns(self) -> int | None:
+        """Only where a comparison was asked for."""
+    @property
+    def conflicts(self) -> int: ...
+    @property
+    def executions(self) -> int: ...
+
+
+class Producer(Protocol):
+    """`parallelpool.producer`."""
+
+    async def seal(self) -> Header:
+        """Seals one block from the pool now, an empty one if nothing is executable."""
+    async def execute_batches(
+        self, batch_ids: Sequence[bytes] | None, /, *, dry_run: bool, compare: bool
+    ) -> Execution:
+        """
+        Executes the named batches of the current offer (`None`: all) as the next block.
+
+        `compare` also runs them serially and checks that both agree. Raises UnknownBatch.
+        """
+
+
+# ------------------------------------------------------------------ news
+
+
+class Feed(Protocol):
+    """One reader's bounded queue of events; leaving the `with` block ends it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def __aiter__(self) -> AsyncIterator[HeadChanged | TransactionsPromoted]: ...
+    @property
+    def lost(self) -> int:
+        """Events dropped because this reader was too slow."""
+
+
+class Events(Protocol):
+    """
+    `parallelpool.events`: bounded fan-out.
+
+    `HeadChanged` carries `added` and `removed`, both tuples of headers in ascending order (`removed` after a
+    reorg). `TransactionsPromoted` carries `transactions`: those that became executable, replacements included.
+    """
+
+    def subscribe(self, *kinds: type[HeadChanged | TransactionsPromoted], capacity: int) -> Feed: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Everything the namespaces talk to."""
+
+    chain: Chain
+    pool: Pool
+    ingress: Ingress
+    batches: Batches
+    producer: Producer
+    events: Events
