@@ -21,10 +21,13 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod block_codec;
 pub mod chainspec;
 pub mod error;
 pub mod evm;
 pub mod primitives;
+pub mod roots;
 pub mod state;
+pub mod trie;
 pub mod tx;
 pub mod workers;
