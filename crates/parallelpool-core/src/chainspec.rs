@@ -1,5 +1,9 @@
 //! Which rules hold at which block: forks, blob schedule, system addresses, transaction types.
 
+mod networks;
+
+pub use networks::MAINNET_DEPOSIT_CONTRACT;
+
 use crate::primitives::{Address, B256, SpecId, U256};
 
 /// A fork as Ethereum counts them, finer than [`SpecId`]: difficulty bombs and blob-parameter
@@ -119,13 +123,54 @@ impl ChainSpec {
             .map_or(Fork::Frontier, |(fork, _)| *fork)
     }
 
-    /// The rules of a block.
+    /// The newest fork active at a block that exists.
+    ///
+    /// A schedule may leave open at which number the merge came (only its total difficulty was
+    /// fixed): then the first header without difficulty is merged, as geth takes it.
+    pub fn fork_of(&self, header: &alloy_consensus::Header) -> Fork {
+        let fork = self.fork_at(header.number, header.timestamp);
+        let merged = self.terminal_total_difficulty.is_some() && header.difficulty.is_zero();
+        if merged { fork.max(Fork::Paris) } else { fork }
+    }
+
+    /// Whether this very fork is in the schedule and has begun. A later fork does not imply it:
+    /// chains may leave out those that only put off the difficulty bomb.
+    pub fn is_active(&self, fork: Fork, number: u64, timestamp: u64) -> bool {
+        self.forks.iter().any(|(listed, activation)| {
+            *listed == fork
+                && match activation {
+                    Activation::Block(at) => number >= *at,
+                    Activation::Time(at) => timestamp >= *at,
+                }
+        })
+    }
+
+    /// The block at which a fork begins, where the schedule says so by number.
+    pub fn activation_block(&self, fork: Fork) -> Option<u64> {
+        self.forks.iter().find_map(|(listed, activation)| match activation {
+            Activation::Block(at) if *listed == fork => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// Blob parameters at a time, `None` before the first.
+    pub fn blob_parameters_at(&self, timestamp: u64) -> Option<BlobParameters> {
+        let newest = self.blob_schedule.iter().rev().find(|(from, _)| timestamp >= *from);
+        newest.map(|(_, parameters)| *parameters)
+    }
+
+    /// The rules of a block that exists, see [`Self::fork_of`].
+    pub fn rules_of(&self, header: &alloy_consensus::Header) -> Rules {
+        self.rules(self.fork_of(header), header.timestamp)
+    }
+
+    /// The rules of a block to come.
     pub fn rules_at(&self, number: u64, timestamp: u64) -> Rules {
-        let fork = self.fork_at(number, timestamp);
-        let blobs = (fork >= Fork::Cancun)
-            .then(|| self.blob_schedule.iter().rev().find(|(from, _)| timestamp >= *from))
-            .flatten()
-            .map(|(_, parameters)| *parameters);
+        self.rules(self.fork_at(number, timestamp), timestamp)
+    }
+
+    fn rules(&self, fork: Fork, timestamp: u64) -> Rules {
+        let blobs = (fork >= Fork::Cancun).then(|| self.blob_parameters_at(timestamp)).flatten();
         Rules {
             fork,
             spec_id: fork.spec_id(),

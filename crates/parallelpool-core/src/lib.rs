@@ -25,6 +25,7 @@ pub mod block_codec;
 pub mod chainspec;
 pub mod error;
 pub mod evm;
+pub mod header;
 pub mod primitives;
 pub mod roots;
 pub mod state;
