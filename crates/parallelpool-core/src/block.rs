@@ -176,6 +176,10 @@ pub enum InvalidTransaction {
     #[error("insufficient funds for gas * price + value: address {address} have {have} want {want}")]
     InsufficientFunds { address: Address, have: U256, want: String },
     #[error(
+        "insufficient funds for gas * price + value: address {address} required balance exceeds 256 bits"
+    )]
+    FundsOverflow { address: Address },
+    #[error(
         "max fee per gas less than block base fee: address {address}, maxFeePerGas: {cap}, baseFee: {base_fee}"
     )]
     FeeCapTooLow { address: Address, cap: U256, base_fee: u64 },

@@ -1,7 +1,11 @@
 //! State as the executors see it: read-only views, and the changes a block makes to one.
 
+pub mod database;
+pub mod memory;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256};
@@ -38,11 +42,43 @@ pub trait StateView: Send + Sync + Debug {
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError>;
     /// The slot's value; zero where nothing is stored.
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError>;
+    /// Whether any slot of the account is not zero. Asked rarely: when a creation meets an account
+    /// that exists without nonce and code (EIP-7610), and for accounts that were destroyed.
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError>;
     /// The code with this hash. Asked only for hashes that an account of this view carries.
     fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError>;
     /// The hash of an ancestor block; zero where the number is not known.
     fn block_hash(&self, number: u64) -> Result<B256, StateError>;
 }
+
+macro_rules! view_by_pointer {
+    ($pointer:ty) => {
+        impl<V: StateView + ?Sized> StateView for $pointer {
+            fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
+                (**self).account(address)
+            }
+
+            fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+                (**self).storage(address, slot)
+            }
+
+            fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+                (**self).has_storage(address)
+            }
+
+            fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
+                (**self).code(code_hash)
+            }
+
+            fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+                (**self).block_hash(number)
+            }
+        }
+    };
+}
+
+view_by_pointer!(&V);
+view_by_pointer!(Arc<V>);
 
 /// What a block (or one transaction) did to a state, in canonical form: only true changes,
 /// so two executions are equal exactly when their changes are equal.

@@ -1,0 +1,230 @@
+//! revm's block, configuration and transaction environments, made from ours.
+//!
+//! The transaction keeps two views of its data: what the EVM runs on (one leading tag of a
+//! parallel transaction removed) and the whole bytes, which all charges and limits count.
+
+use alloy_eips::eip4844::fake_exponential;
+use revm::context::{BlockEnv, CfgEnv};
+use revm::context_interface::block::BlobExcessGasAndPrice;
+use revm::context_interface::transaction::{
+    AccessListItemTr, AuthorizationTr, Transaction as EvmTransactionTr,
+};
+use revm::primitives::TxKind;
+
+use crate::block::BlockContext;
+use crate::chainspec::Rules;
+use crate::primitives::{Address, B256, Bytes, U256};
+use crate::tx::{AccessListItem, RecoveredTransaction};
+
+/// Type byte by which revm knows fee-market transactions; the parallel type runs as one.
+const FEE_MARKET_TYPE: u8 = 2;
+/// Type byte of set-code transactions.
+const SET_CODE_TYPE: u8 = 4;
+/// Least blob base fee, in wei.
+const MIN_BLOB_BASE_FEE: u128 = 1;
+
+/// The block environment that opcodes see.
+pub(super) fn block_environment(rules: &Rules, block: &BlockContext) -> BlockEnv {
+    BlockEnv {
+        number: U256::from(block.number),
+        beneficiary: block.beneficiary,
+        timestamp: U256::from(block.timestamp),
+        gas_limit: block.gas_limit,
+        basefee: block.base_fee.unwrap_or_default(),
+        difficulty: block.difficulty,
+        prevrandao: block.prev_randao,
+        blob_excess_gas_and_price: blob_base_fee(rules, block).map(|blob_gasprice| BlobExcessGasAndPrice {
+            excess_blob_gas: block.excess_blob_gas.unwrap_or_default(),
+            blob_gasprice,
+        }),
+        slot_num: block.slot_number.unwrap_or_default(),
+    }
+}
+
+/// Wei per blob gas in this block; `None` before Cancun.
+pub fn blob_base_fee(rules: &Rules, block: &BlockContext) -> Option<u128> {
+    let blobs = rules.blobs?;
+    let excess = u128::from(block.excess_blob_gas?);
+    Some(fake_exponential(MIN_BLOB_BASE_FEE, excess, u128::from(blobs.base_fee_update_fraction)))
+}
+
+/// The EVM's configuration under these rules.
+pub(super) fn configuration(rules: &Rules) -> CfgEnv {
+    let mut configuration = CfgEnv::new_with_spec(rules.spec_id).with_chain_id(rules.chain_id);
+    configuration.set_spec_and_mainnet_gas_params(rules.spec_id);
+    configuration.max_blobs_per_tx = None;
+    configuration
+}
+
+/// A transaction as revm reads it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EvmTransaction {
+    /// The chain's own type byte.
+    pub(super) tx_type: u8,
+    pub(super) is_parallel: bool,
+    pub(super) caller: Address,
+    pub(super) nonce: u64,
+    pub(super) gas_limit: u64,
+    pub(super) max_fee_per_gas: U256,
+    pub(super) max_priority_fee_per_gas: U256,
+    pub(super) to: Option<Address>,
+    pub(super) value: U256,
+    /// What runs.
+    pub(super) input: Bytes,
+    /// What is charged.
+    pub(super) data: Bytes,
+    pub(super) chain_id: Option<u64>,
+    pub(super) access_list: Vec<AccessListItem>,
+    pub(super) blob_versioned_hashes: Vec<B256>,
+    pub(super) max_fee_per_blob_gas: U256,
+    pub(super) authorizations: Vec<RecoveredAuthorization>,
+    /// Signature `s`; zero in calls.
+    pub(super) signature_s: U256,
+}
+
+/// An authorization and its signer, `None` where the signature is void.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecoveredAuthorization {
+    chain_id: U256,
+    address: Address,
+    nonce: u64,
+    pub(super) authority: Option<Address>,
+}
+
+impl EvmTransaction {
+    pub(super) fn new(recovered: &RecoveredTransaction) -> Self {
+        let tx = &recovered.tx;
+        Self {
+            tx_type: tx.tx_type,
+            is_parallel: tx.is_parallel,
+            caller: recovered.sender,
+            nonce: tx.nonce,
+            gas_limit: tx.gas_limit,
+            max_fee_per_gas: tx.max_fee_per_gas,
+            max_priority_fee_per_gas: tx.max_priority_fee_per_gas,
+            to: tx.to,
+            value: tx.value,
+            input: tx.evm_input(),
+            data: tx.data.clone(),
+            chain_id: tx.chain_id,
+            access_list: tx.access_list.clone(),
+            blob_versioned_hashes: tx.blob_versioned_hashes.clone(),
+            max_fee_per_blob_gas: tx.max_fee_per_blob_gas,
+            authorizations: tx
+                .authorization_list
+                .iter()
+                .map(|authorization| RecoveredAuthorization {
+                    chain_id: authorization.chain_id,
+                    address: authorization.address,
+                    nonce: authorization.nonce,
+                    authority: super::authority::recover(authorization),
+                })
+                .collect(),
+            signature_s: tx.s,
+        }
+    }
+
+    /// Wei per gas that is paid: the price of types 0 and 1, the capped sum of base fee and tip
+    /// of the others.
+    pub(super) fn effective_gas_price(&self, base_fee: u64) -> U256 {
+        if self.tx_type < FEE_MARKET_TYPE {
+            return self.max_fee_per_gas;
+        }
+        self.max_fee_per_gas.min(U256::from(base_fee).saturating_add(self.max_priority_fee_per_gas))
+    }
+}
+
+impl AccessListItemTr for AccessListItem {
+    fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn storage_slots(&self) -> impl Iterator<Item = &B256> {
+        self.storage_keys.iter()
+    }
+}
+
+impl AuthorizationTr for RecoveredAuthorization {
+    fn authority(&self) -> Option<Address> {
+        self.authority
+    }
+
+    fn chain_id(&self) -> U256 {
+        self.chain_id
+    }
+
+    fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
+    fn address(&self) -> Address {
+        self.address
+    }
+}
+
+impl EvmTransactionTr for EvmTransaction {
+    type AccessListItem<'a> = &'a AccessListItem;
+    type Authorization<'a> = &'a RecoveredAuthorization;
+
+    fn tx_type(&self) -> u8 {
+        if self.is_parallel { FEE_MARKET_TYPE } else { self.tx_type }
+    }
+
+    fn caller(&self) -> Address {
+        self.caller
+    }
+
+    fn gas_limit(&self) -> u64 {
+        self.gas_limit
+    }
+
+    fn value(&self) -> U256 {
+        self.value
+    }
+
+    fn input(&self) -> &Bytes {
+        &self.input
+    }
+
+    fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
+    fn kind(&self) -> TxKind {
+        self.to.map_or(TxKind::Create, TxKind::Call)
+    }
+
+    fn chain_id(&self) -> Option<u64> {
+        self.chain_id
+    }
+
+    // The handler computes all fees itself, in 256 bits; nothing reads these two.
+    fn gas_price(&self) -> u128 {
+        self.max_fee_per_gas.saturating_to()
+    }
+
+    fn max_priority_fee_per_gas(&self) -> Option<u128> {
+        Some(self.max_priority_fee_per_gas.saturating_to())
+    }
+
+    fn access_list(&self) -> Option<impl Iterator<Item = Self::AccessListItem<'_>>> {
+        // revm builds a map even for an empty list.
+        (!self.access_list.is_empty()).then(|| self.access_list.iter())
+    }
+
+    fn blob_versioned_hashes(&self) -> &[B256] {
+        &self.blob_versioned_hashes
+    }
+
+    fn max_fee_per_blob_gas(&self) -> u128 {
+        self.max_fee_per_blob_gas.saturating_to()
+    }
+
+    fn authorization_list_len(&self) -> usize {
+        if self.tx_type == SET_CODE_TYPE { self.authorizations.len() } else { 0 }
+    }
+
+    fn authorization_list(&self) -> impl Iterator<Item = Self::Authorization<'_>> {
+        self.authorizations.iter()
+    }
+}

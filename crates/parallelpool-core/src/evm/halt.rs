@@ -1,0 +1,66 @@
+//! geth's words for the ways in which execution fails.
+
+use revm::bytecode::opcode::OpCode;
+use revm::context_interface::result::HaltReason;
+
+/// Most words on the stack.
+const STACK_LIMIT: usize = 1024;
+
+/// Where the outermost frame stopped: some of geth's texts name the opcode or the stack's height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StoppedAt {
+    /// The opcode that failed.
+    pub(super) opcode: u8,
+    /// Words on the stack before it.
+    pub(super) stack: usize,
+}
+
+/// A failure in geth's words (core/vm/errors.go).
+pub(super) fn describe(reason: &HaltReason, at: Option<StoppedAt>) -> String {
+    match reason {
+        HaltReason::OutOfGas(_) | HaltReason::OverflowPayment => "out of gas".into(),
+        HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".into(),
+        HaltReason::OpcodeNotFound | HaltReason::NotActivated => invalid_opcode(at),
+        HaltReason::InvalidJump => "invalid jump destination".into(),
+        HaltReason::StackUnderflow => stack_underflow(at),
+        HaltReason::StackOverflow => stack_overflow(at),
+        HaltReason::OutOfOffset => "return data out of bounds".into(),
+        HaltReason::CreateCollision => "contract address collision".into(),
+        HaltReason::NonceOverflow => "nonce uint64 overflow".into(),
+        HaltReason::CreateContractSizeLimit => "max code size exceeded".into(),
+        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".into(),
+        HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
+        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
+            "write protection".into()
+        }
+        HaltReason::OutOfFunds => "insufficient balance for transfer".into(),
+        HaltReason::CallTooDeep => "max call depth exceeded".into(),
+        HaltReason::PrecompileError => "precompile failed".into(),
+        HaltReason::PrecompileErrorWithContext(words) => words.clone(),
+    }
+}
+
+fn invalid_opcode(at: Option<StoppedAt>) -> String {
+    match at {
+        // geth's jump table has a hole where the fork lacks the opcode, and names what it knows.
+        Some(StoppedAt { opcode, .. }) => match OpCode::new(opcode) {
+            Some(known) => format!("invalid opcode: {}", known.as_str()),
+            None => format!("invalid opcode: opcode {opcode:#x} not defined"),
+        },
+        None => "invalid opcode".into(),
+    }
+}
+
+fn stack_underflow(at: Option<StoppedAt>) -> String {
+    let Some(StoppedAt { opcode, stack }) = at else { return "stack underflow".into() };
+    let required = OpCode::new(opcode).map_or(0, |known| known.info().inputs());
+    format!("stack underflow ({stack} <=> {required})")
+}
+
+fn stack_overflow(at: Option<StoppedAt>) -> String {
+    let Some(StoppedAt { opcode, stack }) = at else { return "stack limit reached".into() };
+    let growth = OpCode::new(opcode).map_or(1, |known| {
+        usize::from(known.info().outputs()).saturating_sub(usize::from(known.info().inputs()))
+    });
+    format!("stack limit reached {stack} ({})", STACK_LIMIT - growth)
+}

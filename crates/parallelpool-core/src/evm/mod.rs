@@ -1,0 +1,337 @@
+//! One transaction on one view of the state.
+//!
+//! In: rules, block context, a transaction, a database. Out: what it did ([`TxExecution`]) or why
+//! it cannot be executed. Both executors, pre-execution, `eth_call` and the re-check go through
+//! here, so there is one handler and one set of rules. The beneficiary's fee is never written by
+//! [`Evm::execute`]: it is returned as a number and credited at commit.
+//!
+//! A result depends on nothing but (rules, block, transaction) and the answers of the database,
+//! each of which is asked at most once per key and execution.
+
+mod authority;
+mod environment;
+mod failure;
+mod halt;
+mod handler;
+mod observations;
+mod storage_metering;
+#[cfg(test)]
+mod tests;
+mod validation;
+mod writes;
+
+use revm::Database;
+use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journal, LocalContext};
+use revm::context_interface::journaled_state::JournalTr;
+use revm::context_interface::result::{ExecutionResult, HaltReason, Output};
+use revm::handler::instructions::EthInstructions;
+use revm::handler::{EthFrame, EthPrecompiles, Handler};
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::primitives::hardfork::SpecId;
+use revm::state::TransactionId;
+
+use self::environment::EvmTransaction;
+use self::failure::Failure;
+use self::halt::StoppedAt;
+use self::handler::TransactionHandler;
+use self::observations::Recorder;
+use crate::block::{BlockContext, InvalidTransaction};
+use crate::chainspec::{Fork, Rules};
+use crate::error::StateError;
+use crate::primitives::{Address, B256, Bytecode, Bytes, Log, U256};
+use crate::state::Account;
+use crate::tx::RecoveredTransaction;
+
+pub use self::environment::blob_base_fee;
+pub use self::observations::{Observations, environment as environment_reads};
+pub use self::validation::CallOptions;
+
+/// What the EVM asks of a state. Beyond revm's [`Database`] it must know whether an account has
+/// storage, which decides creations (EIP-7610).
+pub trait ExecutionDatabase: Database<Error = StateError> {
+    /// Whether any slot of the account is not zero. Asked only where a creation meets an account
+    /// that exists without nonce and code.
+    fn has_storage(&mut self, address: Address) -> Result<bool, StateError>;
+}
+
+impl<D: ExecutionDatabase> ExecutionDatabase for &mut D {
+    fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
+        (**self).has_storage(address)
+    }
+}
+
+/// What an executed transaction did, apart from its changes to the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TxResult {
+    /// EIP-658 status.
+    pub success: bool,
+    /// Gas paid for: after refunds, at least the floor.
+    pub gas_used: u64,
+    /// Gas given back by refunds.
+    pub gas_refunded: u64,
+    /// What counts against the block's gas limit. Equal to `gas_used` before Amsterdam; from then
+    /// on regular gas before refunds.
+    pub block_gas: u64,
+    /// State gas (EIP-8037), which has the same limit and a count of its own. Zero before
+    /// Amsterdam.
+    pub block_state_gas: u64,
+    /// Return data, revert data, or the code of a created contract.
+    pub output: Bytes,
+    /// Logs in order; none if the transaction failed.
+    pub logs: Vec<Log>,
+    /// For creations the address of the contract, whether it came into being or not.
+    pub created: Option<Address>,
+    /// geth's words for the failure: "out of gas", "execution reverted", ... `None` on success.
+    pub halt: Option<String>,
+    /// Wei to credit to the beneficiary at commit, by [`credit`].
+    pub fee: U256,
+    /// The beneficiary destroyed itself in this very transaction: the fee perishes with it and
+    /// must not be credited.
+    pub beneficiary_destroyed: bool,
+    /// Wei per gas, saturated at 128 bits.
+    pub effective_gas_price: u128,
+    /// EIP-4844 gas.
+    pub blob_gas_used: u64,
+}
+
+/// The changes of one transaction to one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountWrite {
+    /// Whose.
+    pub address: Address,
+    /// The fields afterwards, where they changed; inner `None`: the account is gone.
+    pub account: Option<Option<Account>>,
+    /// The account existed before and was destroyed or created anew: no earlier slot survives.
+    /// `storage` applies afterwards.
+    pub storage_cleared: bool,
+    /// Changed slots and their values afterwards.
+    pub storage: Vec<(U256, U256)>,
+}
+
+/// An account that was loaded, with the slots that were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TouchedAccount {
+    /// Whose.
+    pub address: Address,
+    /// Loaded slots, in no order.
+    pub slots: Vec<U256>,
+}
+
+/// One execution.
+#[derive(Debug, Clone)]
+pub struct TxExecution {
+    /// The result, or why the transaction cannot be executed here. An invalid transaction changes
+    /// nothing, yet what it read decides that it is invalid.
+    pub outcome: Result<TxResult, InvalidTransaction>,
+    /// True changes only, in no order; the beneficiary's fee is not among them.
+    pub writes: Vec<AccountWrite>,
+    /// Code that came into being.
+    pub codes: Vec<(B256, Bytecode)>,
+    /// What was seen beyond plain reads.
+    pub observed: Observations,
+    /// Every account and slot that was loaded; empty unless asked for by
+    /// [`Evm::record_touched`].
+    pub touched: Vec<TouchedAccount>,
+}
+
+type Context<D> = RevmContext<BlockEnv, EvmTransaction, CfgEnv, D, Journal<D>, Chain>;
+type Machine<D> = revm::context::Evm<
+    Context<D>,
+    (),
+    EthInstructions<EthInterpreter, Context<D>>,
+    EthPrecompiles,
+    EthFrame<EthInterpreter>,
+>;
+
+/// What the handler and the instructions keep beside revm's own context.
+#[derive(Debug)]
+struct Chain {
+    rules: Rules,
+    options: CallOptions,
+    recorder: Recorder,
+    stopped_at: Option<StoppedAt>,
+    fee: U256,
+    credits_beneficiary: bool,
+    beneficiary_destroyed: bool,
+}
+
+/// An EVM for one block and one database, made once per worker and block.
+pub struct Evm<D: ExecutionDatabase> {
+    machine: Machine<D>,
+    base_fee: u64,
+    records_touched: bool,
+}
+
+impl<D: ExecutionDatabase> std::fmt::Debug for Evm<D> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Evm").field("rules", &self.machine.ctx.chain.rules).finish_non_exhaustive()
+    }
+}
+
+/// A journal map above this size is thrown away after the transaction: clearing and walking it
+/// costs its capacity.
+const KEPT_JOURNAL_CAPACITY: usize = 512;
+
+impl<D: ExecutionDatabase> Evm<D> {
+    /// An EVM under `rules` for transactions of `block`, reading from `db`.
+    pub fn new(rules: &Rules, block: &BlockContext, db: D) -> Self {
+        let block = environment::block_environment(rules, block);
+        let base_fee = block.basefee;
+        let spec = rules.spec_id;
+        let mut cfg = environment::configuration(rules);
+        let mut instruction = EthInstructions::new_mainnet_with_spec(spec);
+        observations::install::<D>(instruction.instruction_table_mut());
+        if rules.fork == Fork::Constantinople {
+            cfg.set_gas_params(storage_metering::parameters(cfg.gas_params.clone()));
+            storage_metering::install::<D>(instruction.instruction_table_mut());
+        }
+        let mut journaled_state = Journal::new(db);
+        journaled_state.set_spec_id(spec);
+        let ctx = RevmContext {
+            block,
+            tx: EvmTransaction::default(),
+            cfg,
+            journaled_state,
+            chain: Chain {
+                rules: *rules,
+                options: CallOptions::TRANSACTION,
+                recorder: Recorder::default(),
+                stopped_at: None,
+                fee: U256::ZERO,
+                credits_beneficiary: false,
+                beneficiary_destroyed: false,
+            },
+            local: LocalContext::default(),
+            error: Ok(()),
+        };
+        let machine = Machine::<D> {
+            ctx,
+            inspector: (),
+            instruction,
+            precompiles: EthPrecompiles::new(spec),
+            frame_stack: FrameStack::new_prealloc(8),
+        };
+        Self { machine, base_fee, records_touched: false }
+    }
+
+    /// Whether executions list what they loaded.
+    pub fn record_touched(&mut self, record: bool) {
+        self.records_touched = record;
+    }
+
+    /// The database.
+    pub fn db_mut(&mut self) -> &mut D {
+        &mut self.machine.ctx.journaled_state.database
+    }
+
+    /// Executes a transaction of a block on what the database holds.
+    ///
+    /// Fails only if the database does; an invalid transaction is an outcome.
+    pub fn execute(&mut self, tx: &RecoveredTransaction) -> Result<TxExecution, StateError> {
+        self.call(tx, &CallOptions::TRANSACTION)
+    }
+
+    /// Executes a transaction, or a message that pretends to be one, under `options`.
+    pub fn call(
+        &mut self,
+        tx: &RecoveredTransaction,
+        options: &CallOptions,
+    ) -> Result<TxExecution, StateError> {
+        self.set_call(tx, *options);
+        self.clear_journal();
+        let run = self.run();
+        let observed = self.machine.ctx.chain.recorder.take();
+        let execution = match run {
+            Err(Failure::State(error)) => Err(error),
+            Err(Failure::Invalid(reason)) => Ok(self.refused(reason, observed)),
+            Ok(result) => {
+                let state = &self.machine.ctx.journaled_state.inner.state;
+                let (writes, codes) = writes::collect(state, self.machine.ctx.cfg.spec);
+                let touched = self.touched();
+                Ok(TxExecution { outcome: Ok(result), writes, codes, observed, touched })
+            }
+        };
+        self.clear_journal();
+        execution
+    }
+
+    fn refused(&self, reason: InvalidTransaction, observed: Observations) -> TxExecution {
+        let touched = self.touched();
+        TxExecution { outcome: Err(reason), writes: Vec::new(), codes: Vec::new(), observed, touched }
+    }
+
+    fn touched(&self) -> Vec<TouchedAccount> {
+        if !self.records_touched {
+            return Vec::new();
+        }
+        writes::touched(&self.machine.ctx.journaled_state.inner.state)
+    }
+
+    fn set_call(&mut self, tx: &RecoveredTransaction, options: CallOptions) {
+        let context = &mut self.machine.ctx;
+        context.tx = EvmTransaction::new(tx);
+        if let Some(cap) = options.gas_cap {
+            context.tx.gas_limit = context.tx.gas_limit.min(cap);
+        }
+        context.chain.options = options;
+        let waives_fees = !options.check_base_fee && context.tx.max_fee_per_gas.is_zero();
+        context.block.basefee = if waives_fees { 0 } else { self.base_fee };
+    }
+
+    /// Runs the transaction that is set, on the journal as it is.
+    fn run(&mut self) -> Result<TxResult, Failure> {
+        let result = TransactionHandler::<D>::default().run(&mut self.machine)?;
+        Ok(self.describe(result))
+    }
+
+    fn describe(&self, result: ExecutionResult<HaltReason>) -> TxResult {
+        let Context { tx, block, chain, .. } = &self.machine.ctx;
+        let gas = *result.gas();
+        let is_amsterdam = chain.rules.spec_id.is_enabled_in(SpecId::AMSTERDAM);
+        let (success, logs, output, halt) = match result {
+            ExecutionResult::Success { logs, output, .. } => {
+                let (Output::Call(bytes) | Output::Create(bytes, _)) = output;
+                (true, logs, bytes, None)
+            }
+            ExecutionResult::Revert { output, .. } => {
+                (false, Vec::new(), output, Some("execution reverted".to_owned()))
+            }
+            ExecutionResult::Halt { reason, .. } => {
+                (false, Vec::new(), Bytes::new(), Some(halt::describe(&reason, chain.stopped_at)))
+            }
+        };
+        TxResult {
+            success,
+            gas_used: gas.tx_gas_used(),
+            gas_refunded: gas.final_refunded(),
+            block_gas: if is_amsterdam { gas.block_regular_gas_used() } else { gas.tx_gas_used() },
+            block_state_gas: if is_amsterdam { gas.block_state_gas_used() } else { 0 },
+            output,
+            logs,
+            created: tx.to.is_none().then(|| tx.caller.create(tx.nonce)),
+            halt,
+            fee: chain.fee,
+            beneficiary_destroyed: chain.beneficiary_destroyed && !is_amsterdam,
+            effective_gas_price: tx.effective_gas_price(block.basefee).saturating_to(),
+            blob_gas_used: validation::blob_gas(tx),
+        }
+    }
+
+    fn clear_journal(&mut self) {
+        let journal = &mut self.machine.ctx.journaled_state.inner;
+        if journal.state.capacity() > KEPT_JOURNAL_CAPACITY {
+            journal.state = Default::default();
+        } else {
+            journal.state.clear();
+        }
+        journal.transaction_id = TransactionId::ZERO;
+    }
+}
+
+/// The beneficiary's account after a fee was credited, by the rules of touching: before EIP-161
+/// even a fee of zero creates the account, afterwards an account that stays empty is removed.
+pub fn credit(before: Option<Account>, fee: U256, spec: SpecId) -> Option<Account> {
+    let mut account = before.unwrap_or_default();
+    account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
+    (!account.is_empty() || !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)).then_some(account)
+}

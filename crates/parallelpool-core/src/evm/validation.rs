@@ -1,0 +1,331 @@
+//! Whether a transaction may be executed on the state as it stands: geth's checks, in geth's
+//! order (core/state_transition.go, preCheck to buyGas, then intrinsic gas and init code).
+//!
+//! All amounts are 256 bits wide here; revm's own checks stop at 128 and are not used.
+
+use revm::bytecode::Bytecode;
+use revm::context_interface::Cfg;
+use revm::context_interface::cfg::gas_params::Eip2780TxInfo;
+use revm::context_interface::journaled_state::JournalTr;
+use revm::context_interface::journaled_state::account::JournaledAccountTr;
+use revm::context_interface::transaction::Transaction;
+use revm::interpreter::InitialAndFloorGas;
+use revm::primitives::eip4844::{GAS_PER_BLOB, VERSIONED_HASH_VERSION_KZG};
+use revm::state::AccountInfo;
+
+use super::environment::EvmTransaction;
+use super::failure::Failure;
+use super::{Context, ExecutionDatabase, authority};
+use crate::block::InvalidTransaction;
+use crate::chainspec::{Fork, Rules};
+use crate::primitives::{KECCAK_EMPTY, U256};
+
+/// Most blobs of one transaction from Osaka on (EIP-7594).
+const MAX_BLOBS_PER_TRANSACTION: usize = 6;
+
+/// Which checks apply. Transactions in blocks are held to all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallOptions {
+    /// The nonce must be the sender's next; otherwise the sender is taken to be at that nonce.
+    pub check_nonce: bool,
+    /// The sender must not be a contract, and the gas limit must keep EIP-7825's cap.
+    pub check_sender: bool,
+    /// Without it, a transaction that offers no fee at all runs as if base fee and blob base fee
+    /// were zero.
+    pub check_base_fee: bool,
+    /// The sender must own what the transaction can cost; otherwise it is given what it lacks.
+    pub check_funds: bool,
+    /// Intrinsic gas, floor and init code limit.
+    pub charge_intrinsic: bool,
+    /// Greatest gas limit; a greater one is lowered.
+    pub gas_cap: Option<u64>,
+}
+
+impl CallOptions {
+    /// A transaction of a block.
+    pub const TRANSACTION: Self = Self {
+        check_nonce: true,
+        check_sender: true,
+        check_base_fee: true,
+        check_funds: true,
+        charge_intrinsic: true,
+        gas_cap: None,
+    };
+
+    /// As geth runs `eth_call`: nonce and sender are free, fees only count where given.
+    pub const CALL: Self =
+        Self { check_nonce: false, check_sender: false, check_base_fee: false, ..Self::TRANSACTION };
+
+    /// A pooled transaction tried on a state it was not made for: its nonce may lie ahead and its
+    /// funds may arrive before its turn.
+    pub const PREEXECUTION: Self =
+        Self { check_nonce: false, check_base_fee: false, check_funds: false, ..Self::TRANSACTION };
+}
+
+/// Checks everything, deducts the greatest gas fee and raises the nonce of a call's sender.
+/// Returns the gas that is charged before execution.
+pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
+    context: &mut Context<D>,
+) -> Result<InitialAndFloorGas, Failure> {
+    let rules = context.chain.rules;
+    let options = context.chain.options;
+    envelope(&rules, &context.tx)?;
+    let base_fee = context.block.basefee;
+    let blob_base_fee = context.block.blob_excess_gas_and_price.map_or(0, |blobs| blobs.blob_gasprice);
+    let tx = &context.tx;
+    let mut sender = context.journaled_state.load_account_mut_optional_code(tx.caller, true)?.data;
+    let account = &sender.account().info;
+    if options.check_nonce {
+        nonce(tx, account)?;
+    }
+    if options.check_sender {
+        gas_limit_cap(&rules, tx, context.cfg.tx_gas_limit_cap())?;
+        sender_is_not_a_contract(tx, account)?;
+    }
+    fees(&rules, tx, base_fee, options)?;
+    blobs(&rules, tx, blob_base_fee, options)?;
+    authorizations(tx)?;
+    let cost = Cost::of(tx, base_fee, blob_base_fee)?;
+    let mut balance = account.balance;
+    if balance < cost.required {
+        if options.check_funds {
+            return Err(insufficient_funds(tx, balance, cost.required).into());
+        }
+        balance = cost.required;
+    }
+    if !options.check_nonce && account.nonce != tx.nonce {
+        sender.set_nonce(tx.nonce);
+    }
+    sender.set_balance(balance - cost.prepaid);
+    if tx.to.is_some() {
+        sender.bump_nonce();
+    }
+    drop(sender);
+    let gas = initial_gas(context);
+    if options.charge_intrinsic {
+        initial_gas_is_covered(context, &gas)?;
+        init_code_size(&rules, &context.tx, context.cfg.max_initcode_size())?;
+    }
+    Ok(gas)
+}
+
+/// What the envelope itself must satisfy at this fork.
+fn envelope(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
+    let supported = if tx.is_parallel {
+        rules.parallel_tx_type == Some(tx.tx_type)
+    } else {
+        match tx.tx_type {
+            0 => true,
+            1 => rules.fork >= Fork::Berlin,
+            2 => rules.fork >= Fork::London,
+            3 => rules.fork >= Fork::Cancun,
+            4 => rules.fork >= Fork::Prague,
+            _ => false,
+        }
+    };
+    if !supported {
+        return Err(InvalidTransaction::TypeNotSupported { tx_type: tx.tx_type });
+    }
+    if let Some(have) = tx.chain_id
+        && have != rules.chain_id
+    {
+        return Err(InvalidTransaction::ChainId { have, want: rules.chain_id });
+    }
+    let protected_too_early = tx.tx_type == 0 && tx.chain_id.is_some() && rules.fork < Fork::SpuriousDragon;
+    let malleable = rules.fork >= Fork::Homestead && tx.signature_s > authority::HALF_ORDER;
+    if protected_too_early || malleable {
+        return Err(InvalidTransaction::Other("invalid transaction v, r, s values".into()));
+    }
+    Ok(())
+}
+
+fn nonce(tx: &EvmTransaction, account: &AccountInfo) -> Result<(), InvalidTransaction> {
+    let (address, state) = (tx.caller, account.nonce);
+    if state < tx.nonce {
+        return Err(InvalidTransaction::NonceTooHigh { address, tx: tx.nonce, state });
+    }
+    if state > tx.nonce {
+        return Err(InvalidTransaction::NonceTooLow { address, tx: tx.nonce, state });
+    }
+    if state == u64::MAX {
+        return Err(InvalidTransaction::NonceMax { address, tx: tx.nonce });
+    }
+    Ok(())
+}
+
+/// EIP-7825; Amsterdam caps regular gas only, see [`initial_gas_is_covered`].
+fn gas_limit_cap(rules: &Rules, tx: &EvmTransaction, cap: u64) -> Result<(), InvalidTransaction> {
+    if rules.fork < Fork::Amsterdam && tx.gas_limit > cap {
+        return Err(InvalidTransaction::GasLimitCap { cap, tx: tx.gas_limit });
+    }
+    Ok(())
+}
+
+/// EIP-3607, with EIP-7702's exception.
+fn sender_is_not_a_contract(tx: &EvmTransaction, account: &AccountInfo) -> Result<(), InvalidTransaction> {
+    let is_delegated = account.code.as_ref().is_some_and(Bytecode::is_eip7702);
+    if account.code_hash == KECCAK_EMPTY || is_delegated {
+        return Ok(());
+    }
+    Err(InvalidTransaction::SenderNotEoa { address: tx.caller, code_hash: account.code_hash })
+}
+
+fn fees(
+    rules: &Rules,
+    tx: &EvmTransaction,
+    base_fee: u64,
+    options: CallOptions,
+) -> Result<(), InvalidTransaction> {
+    let (cap, tip, address) = (tx.max_fee_per_gas, tx.max_priority_fee_per_gas, tx.caller);
+    let waived = !options.check_base_fee && cap.is_zero() && tip.is_zero();
+    if rules.fork < Fork::London || waived {
+        return Ok(());
+    }
+    if cap < tip {
+        return Err(InvalidTransaction::TipAboveFeeCap { address, tip, cap });
+    }
+    if cap < U256::from(base_fee) {
+        return Err(InvalidTransaction::FeeCapTooLow { address, cap, base_fee });
+    }
+    Ok(())
+}
+
+fn blobs(
+    rules: &Rules,
+    tx: &EvmTransaction,
+    blob_base_fee: u128,
+    options: CallOptions,
+) -> Result<(), InvalidTransaction> {
+    if tx.tx_type != 3 || tx.is_parallel {
+        return Ok(());
+    }
+    let refuse = |words: &str| Err(InvalidTransaction::Blob(words.into()));
+    if tx.to.is_none() {
+        return refuse("blob transaction of type create");
+    }
+    if tx.blob_versioned_hashes.is_empty() {
+        return refuse("blob transaction missing blob hashes");
+    }
+    if rules.fork >= Fork::Osaka && tx.blob_versioned_hashes.len() > MAX_BLOBS_PER_TRANSACTION {
+        return refuse("blob transaction has too many blobs");
+    }
+    let wrong = tx.blob_versioned_hashes.iter().position(|hash| hash[0] != VERSIONED_HASH_VERSION_KZG);
+    if let Some(index) = wrong {
+        return Err(InvalidTransaction::Blob(format!("blob {index} has invalid hash version")));
+    }
+    let waived = !options.check_base_fee && tx.max_fee_per_blob_gas.is_zero();
+    if !waived && tx.max_fee_per_blob_gas < U256::from(blob_base_fee) {
+        return Err(InvalidTransaction::BlobFeeCapTooLow {
+            address: tx.caller,
+            cap: tx.max_fee_per_blob_gas,
+            blob_base_fee,
+        });
+    }
+    Ok(())
+}
+
+fn authorizations(tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
+    if tx.tx_type != 4 || tx.is_parallel {
+        return Ok(());
+    }
+    let sender = tx.caller;
+    if tx.to.is_none() {
+        return Err(InvalidTransaction::SetCode(format!(
+            "EIP-7702 transaction cannot be used to create contract (sender {sender})"
+        )));
+    }
+    if tx.authorizations.is_empty() {
+        return Err(InvalidTransaction::SetCode(format!(
+            "EIP-7702 transaction with empty auth list (sender {sender})"
+        )));
+    }
+    Ok(())
+}
+
+/// Wei that a transaction can cost, and wei taken before it runs.
+struct Cost {
+    /// Gas limit times fee cap, value, blob gas times blob fee cap.
+    required: U256,
+    /// Gas limit times effective price, blob gas times blob base fee.
+    prepaid: U256,
+}
+
+impl Cost {
+    fn of(tx: &EvmTransaction, base_fee: u64, blob_base_fee: u128) -> Result<Self, InvalidTransaction> {
+        let gas_limit = U256::from(tx.gas_limit);
+        let blob_gas = U256::from(blob_gas(tx));
+        let required = gas_limit
+            .checked_mul(tx.max_fee_per_gas)
+            .and_then(|fee| fee.checked_add(tx.value))
+            .and_then(|sum| sum.checked_add(blob_gas.checked_mul(tx.max_fee_per_blob_gas)?))
+            .ok_or(InvalidTransaction::FundsOverflow { address: tx.caller })?;
+        // Both factors are at most those above where the fee checks hold; where they are waived
+        // the price is zero.
+        let price = tx.effective_gas_price(base_fee);
+        let blob_price = U256::from(blob_base_fee).min(tx.max_fee_per_blob_gas);
+        Ok(Self { required, prepaid: gas_limit * price + blob_gas * blob_price })
+    }
+}
+
+/// EIP-4844 gas of the transaction.
+pub(super) fn blob_gas(tx: &EvmTransaction) -> u64 {
+    tx.blob_versioned_hashes.len() as u64 * GAS_PER_BLOB
+}
+
+fn insufficient_funds(tx: &EvmTransaction, have: U256, want: U256) -> InvalidTransaction {
+    InvalidTransaction::InsufficientFunds { address: tx.caller, have, want: want.to_string() }
+}
+
+/// Intrinsic gas and floor, counted over the whole data.
+fn initial_gas<D: ExecutionDatabase>(context: &Context<D>) -> InitialAndFloorGas {
+    let (tx, cfg) = (&context.tx, &context.cfg);
+    if !context.chain.options.charge_intrinsic {
+        return InitialAndFloorGas::default();
+    }
+    let decomposed = cfg
+        .is_amsterdam_eip2780_enabled()
+        .then(|| Eip2780TxInfo { value: tx.value, is_self_transfer: tx.to == Some(tx.caller) });
+    let slots: usize = tx.access_list.iter().map(|item| item.storage_keys.len()).sum();
+    let mut gas = cfg.gas_params().initial_tx_gas(
+        &tx.data,
+        tx.to.is_none(),
+        tx.access_list.len() as u64,
+        slots as u64,
+        tx.authorization_list_len() as u64,
+        decomposed,
+    );
+    if !cfg.is_amsterdam_eip8037_enabled() {
+        gas.set_initial_state_gas(0);
+    }
+    gas
+}
+
+fn initial_gas_is_covered<D: ExecutionDatabase>(
+    context: &Context<D>,
+    gas: &InitialAndFloorGas,
+) -> Result<(), InvalidTransaction> {
+    let (have, cfg) = (context.tx.gas_limit, &context.cfg);
+    let want = gas.initial_total_gas();
+    if have < want {
+        return Err(InvalidTransaction::IntrinsicGas { have, want });
+    }
+    let floor = gas.floor_gas();
+    if context.chain.rules.fork >= Fork::Prague && have < floor {
+        return Err(InvalidTransaction::FloorDataGas { have, want: floor });
+    }
+    let cap = cfg.tx_gas_limit_cap();
+    let regular = gas.initial_regular_gas().max(floor);
+    if cfg.is_amsterdam_eip8037_enabled() && have > cap && regular > cap {
+        return Err(InvalidTransaction::FloorDataGas { have: cap, want: regular });
+    }
+    Ok(())
+}
+
+/// EIP-3860, over the whole data.
+fn init_code_size(rules: &Rules, tx: &EvmTransaction, limit: usize) -> Result<(), InvalidTransaction> {
+    let size = tx.data.len();
+    if rules.fork >= Fork::Shanghai && tx.to.is_none() && size > limit {
+        return Err(InvalidTransaction::InitCodeSize { size, limit });
+    }
+    Ok(())
+}
