@@ -3,7 +3,7 @@
 use crate::primitives::{Address, B256, U256};
 
 /// A failure of the whole call. `kind` is the stable name that crosses to Python.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CoreError {
     /// The genesis document cannot be used; every problem found is listed.

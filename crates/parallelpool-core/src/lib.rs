@@ -29,6 +29,7 @@ pub mod header;
 pub mod primitives;
 pub mod roots;
 pub mod state;
+pub mod store;
 pub mod trie;
 pub mod tx;
 pub mod workers;
