@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::codec::{decode_account, decode_slot_value};
 use super::snapshot::{Snapshot, damaged_state, state_error};
-use super::tables::{account_history_key, storage_history_key};
+use super::tables::{account_history_key, slot_and_block_of, slot_of, storage_history_key, storage_key};
 use crate::error::{CoreError, StateError};
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::{Account, AccountChange, StateChanges, StateView};
@@ -40,6 +40,10 @@ impl StateView for PastState {
             Some(value) => Ok(value),
             None => self.snapshot.storage(address, slot),
         }
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        self.snapshot.had_storage(address, self.number)
     }
 
     fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
@@ -102,6 +106,34 @@ impl Snapshot {
             storage.clear();
         }
         Ok((!nothing).then_some(AccountChange { after, storage_cleared, storage }))
+    }
+
+    /// Whether the account had a slot that is not zero after block `number`. Walks its slots of
+    /// today and its history: asked only of the rare account that is created upon.
+    fn had_storage(&self, address: &Address, number: u64) -> Result<bool, StateError> {
+        let (first, last) = (storage_key(address, &U256::ZERO), storage_key(address, &U256::MAX));
+        for entry in self.tables.storage.range::<&[u8; 52]>(&first..=&last).map_err(state_error)? {
+            let slot = slot_of(entry.map_err(state_error)?.0.value());
+            // One that a later block changed is found in the history below.
+            if self.slot_after(address, &slot, number)?.is_none() {
+                return Ok(true);
+            }
+        }
+        let first = storage_history_key(address, &U256::ZERO, 0);
+        let last = storage_history_key(address, &U256::MAX, u64::MAX);
+        let mut decided = None;
+        for entry in self.tables.storage_history.range::<&[u8; 60]>(&first..=&last).map_err(state_error)? {
+            let (key, before) = entry.map_err(state_error)?;
+            let (slot, block) = slot_and_block_of(key.value());
+            if block <= number || decided == Some(slot) {
+                continue;
+            }
+            if !before.value().is_empty() {
+                return Ok(true);
+            }
+            decided = Some(slot);
+        }
+        Ok(false)
     }
 
     /// The account after block `number`, if a later block changed it.

@@ -200,6 +200,12 @@ impl StateView for Snapshot {
         Ok(value)
     }
 
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        let (first, last) = (storage_key(address, &U256::ZERO), storage_key(address, &U256::MAX));
+        let mut slots = self.tables.storage.range::<&[u8; 52]>(&first..=&last).map_err(state_error)?;
+        slots.next().transpose().map(|slot| slot.is_some()).map_err(state_error)
+    }
+
     fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
         if *code_hash == KECCAK_EMPTY {
             return Ok(Bytecode::default());

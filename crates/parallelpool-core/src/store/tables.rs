@@ -110,6 +110,12 @@ pub(super) fn storage_history_key(address: &Address, slot: &U256, block: u64) ->
     concat(address.as_slice(), &slot.to_be_bytes::<32>(), &block.to_be_bytes())
 }
 
+/// Slot and block within a key of [`STORAGE_HISTORY`].
+pub(super) fn slot_and_block_of(key: &[u8; 60]) -> (U256, u64) {
+    let block = key[52..].try_into().expect("eight bytes are left");
+    (U256::from_be_slice(&key[20..52]), u64::from_be_bytes(block))
+}
+
 fn concat<const N: usize>(first: &[u8], second: &[u8], third: &[u8]) -> [u8; N] {
     let mut key = [0; N];
     let (head, rest) = key.split_at_mut(first.len());

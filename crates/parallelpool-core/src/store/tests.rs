@@ -39,6 +39,8 @@ fn assert_view_is(view: &dyn StateView, model: &Model, what: &str) {
             let code = view.code(&account.code_hash).expect("the code is kept");
             assert_eq!(code.hash_slow(), account.code_hash, "{what}: code of {address}");
         }
+        let stored = model.storage.range((address, U256::ZERO)..=(address, U256::MAX)).next().is_some();
+        assert_eq!(view.has_storage(&address), Ok(stored), "{what}: storage of {address}");
         for slot in (0..12).map(U256::from) {
             let expected = model.storage.get(&(address, slot)).copied().unwrap_or_default();
             let value = view.storage(&address, &slot).expect("readable");
