@@ -20,6 +20,8 @@
 //! This crate knows no Python and contains no `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod batching;
 pub mod block;
 pub mod block_codec;
 pub mod chainspec;

@@ -1,0 +1,200 @@
+//! What a transaction is expected to read and write, and when two of them conflict.
+//!
+//! The conflict model is `commutative-balance-v1`: credits commute with credits and debits, debits
+//! commute as long as escrow holds for the whole set (see `batching::escrow`); everything that
+//! observes what another changes conflicts. A missed conflict costs a re-execution, never a wrong
+//! block: value validation in the executor is the correctness boundary, not this module.
+
+use std::collections::BTreeMap;
+
+use crate::primitives::{Address, B256, U256};
+
+/// The name under which others can verify our batches.
+pub const CONFLICT_MODEL: &str = "commutative-balance-v1";
+
+/// One thing that transactions read and write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Location {
+    /// The account.
+    pub address: Address,
+    /// Which part of it.
+    pub field: Field,
+}
+
+/// Parts of an account that change independently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// Transaction or creation counter.
+    Nonce,
+    /// Wei.
+    Balance,
+    /// Code, and with it whether the account is a contract.
+    Code,
+    /// One slot.
+    Storage(U256),
+}
+
+/// How a location is accessed: a set of [`Access::READ`] and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Access(u8);
+
+impl Access {
+    /// The value is observed.
+    pub const READ: Self = Self(1);
+    /// The value is replaced; its old value may have been observed.
+    pub const WRITE: Self = Self(2);
+    /// An amount is added without looking.
+    pub const CREDIT: Self = Self(4);
+    /// An amount is taken away, under escrow without looking.
+    pub const DEBIT: Self = Self(8);
+
+    /// Both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any of `other` is in it.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether two transactions that access one location so must keep their order.
+    pub fn conflicts_with(self, other: Self) -> bool {
+        let changes = Self::WRITE.with(Self::CREDIT).with(Self::DEBIT);
+        self.has(Self::WRITE) && other.0 != 0
+            || other.has(Self::WRITE) && self.0 != 0
+            || self.has(Self::READ) && other.has(changes)
+            || other.has(Self::READ) && self.has(changes)
+    }
+
+    /// Names for people and programs, strongest first: `write`, `debit`, `credit`, `read`.
+    pub fn name(self) -> &'static str {
+        if self.has(Self::WRITE) {
+            "write"
+        } else if self.has(Self::DEBIT) {
+            "debit"
+        } else if self.has(Self::CREDIT) {
+            "credit"
+        } else {
+            "read"
+        }
+    }
+
+    /// The single kinds it consists of.
+    pub fn kinds(self) -> impl Iterator<Item = Self> {
+        [Self::READ, Self::WRITE, Self::CREDIT, Self::DEBIT].into_iter().filter(move |kind| self.has(*kind))
+    }
+}
+
+/// Where an access set comes from, in rising trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccessSource {
+    /// Nothing is known: the transaction goes sequential.
+    Unknown,
+    /// A plain transfer: all accesses follow from the envelope and the absence of code.
+    Transfer,
+    /// A run of the transaction alone on the head state.
+    Trace,
+}
+
+impl AccessSource {
+    /// Stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Transfer => "transfer",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The expected accesses of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessSet {
+    /// The transaction's hash; zero for a message without one.
+    pub hash: B256,
+    /// Where the knowledge comes from.
+    pub source: AccessSource,
+    /// Locations in ascending order. The beneficiary's fee is not among them.
+    pub accesses: BTreeMap<Location, Access>,
+    /// Wei that must be there for the transaction to behave as predicted, per debited account: the
+    /// sender's greatest charge, a contract's greatest outflow.
+    pub debits: BTreeMap<Address, U256>,
+    /// Gas of the predicted run; the gas limit where unknown.
+    pub gas_used: u64,
+    /// Whether the predicted run succeeded.
+    pub succeeded: Option<bool>,
+}
+
+/// A location that two transactions may not share a batch over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where they meet.
+    pub location: Location,
+    /// What the first does there.
+    pub first: Access,
+    /// What the second does there.
+    pub second: Access,
+}
+
+impl AccessSet {
+    /// A transaction about which nothing is known.
+    pub fn unknown(hash: B256, gas_limit: u64) -> Self {
+        Self {
+            hash,
+            source: AccessSource::Unknown,
+            accesses: BTreeMap::new(),
+            debits: BTreeMap::new(),
+            gas_used: gas_limit,
+            succeeded: None,
+        }
+    }
+
+    /// Whether the accesses are known.
+    pub fn is_known(&self) -> bool {
+        self.source != AccessSource::Unknown
+    }
+
+    /// Adds an access to what is there.
+    pub fn add(&mut self, address: Address, field: Field, access: Access) {
+        let entry = self.accesses.entry(Location { address, field }).or_default();
+        *entry = entry.with(access);
+    }
+
+    /// Every location over which this set conflicts with `other`, ascending. Pairwise: escrow is a
+    /// property of a whole batch and not decided here.
+    pub fn conflicts<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Conflict> + 'a {
+        self.accesses.iter().filter_map(move |(location, &first)| {
+            let second = *other.accesses.get(location)?;
+            first.conflicts_with(second).then_some(Conflict { location: *location, first, second })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credits_and_debits_commute_and_observations_do_not() {
+        let commuting = [Access::CREDIT, Access::DEBIT];
+        for a in commuting {
+            for b in commuting {
+                assert!(!a.conflicts_with(b));
+            }
+            assert!(a.conflicts_with(Access::READ) && Access::READ.conflicts_with(a));
+            assert!(a.conflicts_with(Access::WRITE) && Access::WRITE.conflicts_with(a));
+        }
+        assert!(!Access::READ.conflicts_with(Access::READ));
+        assert!(Access::READ.conflicts_with(Access::WRITE));
+        assert!(Access::WRITE.conflicts_with(Access::WRITE));
+    }
+
+    #[test]
+    fn an_observed_credit_conflicts_with_another_credit() {
+        let observed = Access::READ.with(Access::CREDIT);
+        assert!(observed.conflicts_with(Access::CREDIT));
+        assert!(observed.conflicts_with(observed));
+    }
+}
