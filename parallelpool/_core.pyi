@@ -614,7 +614,13 @@ class Chain:
     ) -> CallOutcome: ...
     # -- making blocks
     def build(
-        self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: str, /, *, threads: int = 0
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        threads: int = 0,
     ) -> BuiltBlock:
         """Executes candidates in order on the head; `mode` is `serial`, `parallel` or `auto`. Stores nothing."""
     def commit(self, built: BuiltBlock, /) -> None:
@@ -632,6 +638,8 @@ class Chain:
 
         A run above `gas_limit` or one that cannot start gives an access set of source `unknown`.
         """
+    def pre_execute_call(self, request: CallRequest, gas_limit: int, /) -> AccessSet:
+        """The same for a message that nobody signed; its hash is 32 zero bytes."""
 
 def dev_genesis() -> bytes:
     """The genesis document of the embedded dev chain (geth's JSON form)."""
@@ -707,6 +715,7 @@ class BatchPlan:
 
 def plan_batches(
     chain: Chain,
+    parent_hash: bytes,
     transactions: Sequence[Transaction],
     access_sets: Sequence[AccessSet],
     /,
@@ -717,7 +726,7 @@ def plan_batches(
     """
     Arranges candidates (in execution order) into batches by the conflict model `commutative-balance-v1`.
 
-    Reads the debited accounts' balances at the head for escrow. A tag SEQUENTIAL or an unknown access set makes
+    `parent_hash` enters the batch ids. Reads the debited accounts' balances at the head for escrow. A tag SEQUENTIAL or an unknown access set makes
     a transaction sequential; a tag PARALLEL or an access list alone proves nothing.
     """
 
