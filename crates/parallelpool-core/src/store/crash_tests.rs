@@ -1,0 +1,242 @@
+//! The store after a process was killed and after the power was cut.
+//!
+//! Block N's changes follow from N and the state before alone, so whatever block a store
+//! reopens at, the model says what must be in it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use redb::{Builder, StorageBackend};
+
+use super::test_support::{MadeUpBlock, Model, TemporaryDirectory, append, open_store};
+use super::*;
+use crate::trie::{state_root, state_root_of};
+
+/// Tells the child where its store is.
+const DIRECTORY: &str = "PARALLELPOOL_CRASH_DIRECTORY";
+/// What the child prints after each commit, before the number.
+const ACKNOWLEDGED: &str = "acknowledged ";
+
+fn changes_of_block(number: u64, before: &Model) -> StateChanges {
+    before.random_changes(&mut StdRng::seed_from_u64(number))
+}
+
+/// Checks that the store is whole: head, flat state, past state and roots are those of one block.
+fn assert_whole(store: &Store, acknowledged: u64, what: &str) {
+    let snapshot = store.snapshot();
+    let head = snapshot.head();
+    assert!(head.number >= acknowledged, "{what}: block {acknowledged} was promised, found {}", head.number);
+    let mut models = vec![Model::default()];
+    for number in 1..=head.number {
+        let mut model = models.last().expect("there is genesis").clone();
+        let changes = changes_of_block(number, &model);
+        model.apply(&changes);
+        models.push(model);
+    }
+    let model = models.last().expect("there is genesis");
+    let whole = snapshot.whole_state().expect("readable");
+    assert_eq!(whole, model.whole(), "{what}: flat state of block {}", head.number);
+    assert_eq!(state_root(&*snapshot), Ok(state_root_of(&whole)), "{what}: root of block {}", head.number);
+    let block = MadeUpBlock::new(head.number, 0, B256::ZERO);
+    assert_eq!(head, block.head, "{what}");
+    if head.number > 0 {
+        let header = snapshot.header(head.number).expect("readable").expect("the head has a header");
+        assert_eq!(&header.rlp[..], &block.header[..], "{what}");
+        let location = snapshot.transaction_location(&block.signed[1].hash);
+        assert_eq!(location, Ok(Some((head.number, 1))), "{what}");
+    }
+    assert_eq!(snapshot.header(head.number + 1), Ok(None), "{what}: nothing lies above the head");
+    for (number, model) in models.iter().enumerate().step_by(models.len().div_ceil(10)) {
+        let changes = snapshot.changes_back_to(number as u64).expect("readable");
+        let mut reverted = models.last().expect("there is genesis").clone();
+        reverted.apply(&changes);
+        assert_eq!(&reverted, model, "{what}: back from {} to {number}", head.number);
+    }
+}
+
+/// Not a test: what the killed process does. Runs only when the parent names a directory.
+#[test]
+#[ignore = "started by a_killed_process_leaves_a_whole_block"]
+fn child_that_commits_until_it_is_killed() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let store = open_store(Some(Path::new(&directory))).expect("the parent left the store whole");
+    let mut model = Model::default();
+    for number in 1.. {
+        let changes = changes_of_block(number, &model);
+        model.apply(&changes);
+        if number > store.snapshot().head().number {
+            append(&store, 0, &changes);
+            println!("{ACKNOWLEDGED}{number}");
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_a_whole_block() {
+    let mut random = StdRng::seed_from_u64(3);
+    let directory = TemporaryDirectory::new("killed");
+    let mut acknowledged = 0;
+    for round in 0..20 {
+        let mut child = Command::new(std::env::current_exe().expect("a test binary has a path"))
+            .args(["--exact", "store::crash_tests::child_that_commits_until_it_is_killed"])
+            .args(["--ignored", "--nocapture", "--test-threads=1"])
+            .env(DIRECTORY, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the test binary starts again");
+        let output = child.stdout.take().expect("it was piped");
+        let commits = random.random_range(1..12);
+        let mut lines = BufReader::new(output).lines();
+        let mut seen = 0;
+        while seen < commits {
+            let line = lines.next().expect("the child goes on until killed").expect("text");
+            // The test runner's own line may share the first one.
+            if let Some((_, number)) = line.split_once(ACKNOWLEDGED) {
+                acknowledged = number.parse().expect("a block number");
+                seen += 1;
+            }
+        }
+        // A moment that has nothing to do with the end of a commit.
+        let moment = Instant::now() + Duration::from_micros(random.random_range(0..3000));
+        while Instant::now() < moment {
+            std::hint::spin_loop();
+        }
+        child.kill().expect("it is still running");
+        child.wait().expect("it was killed");
+        // What it managed to say before it died was promised too; a torn last line was not.
+        for line in lines.map_while(Result::ok) {
+            if let Some(number) = line.strip_prefix(ACKNOWLEDGED).and_then(|text| text.parse::<u64>().ok()) {
+                acknowledged = acknowledged.max(number);
+            }
+        }
+        let store = open_store(Some(directory.path())).expect("the lock died with its owner");
+        assert_whole(&store, acknowledged, &format!("round {round}"));
+    }
+    assert!(acknowledged >= 20, "acknowledged {acknowledged}");
+}
+
+/// A disk that loses power: images of what could be on it are taken at random moments.
+#[derive(Debug)]
+struct Disk {
+    random: StdRng,
+    /// What was written, synced or not.
+    written: Vec<u8>,
+    /// What the last sync left.
+    durable: Vec<u8>,
+    /// Writes since then.
+    pending: Vec<(usize, Vec<u8>)>,
+    /// Commits that have returned.
+    acknowledged: u64,
+    /// Possible contents after a power cut, with the commits that had returned before it.
+    images: Vec<(Vec<u8>, u64)>,
+}
+
+impl Disk {
+    /// Perhaps loses power now: of the pending writes any part may have arrived, torn or whole.
+    fn consider_a_cut(&mut self) {
+        if !self.random.random_ratio(1, 40) {
+            return;
+        }
+        let mut image = self.durable.clone();
+        image.resize(self.written.len(), 0);
+        for (offset, bytes) in &self.pending {
+            let arrived = match self.random.random_range(0..3u8) {
+                0 => 0,
+                1 => self.random.random_range(0..=bytes.len()),
+                _ => bytes.len(),
+            };
+            image[*offset..*offset + arrived].copy_from_slice(&bytes[..arrived]);
+        }
+        self.images.push((image, self.acknowledged));
+    }
+}
+
+#[derive(Debug, Clone)]
+struct DiskBackend(Arc<Mutex<Disk>>);
+
+impl StorageBackend for DiskBackend {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        Ok(self.0.lock().written.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        let offset = offset as usize;
+        out.copy_from_slice(&self.0.lock().written[offset..offset + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.0.lock().written.resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        let mut disk = self.0.lock();
+        disk.consider_a_cut();
+        disk.durable = disk.written.clone();
+        disk.pending.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        let mut disk = self.0.lock();
+        let offset = offset as usize;
+        disk.consider_a_cut();
+        disk.written[offset..offset + data.len()].copy_from_slice(data);
+        disk.pending.push((offset, data.to_vec()));
+        Ok(())
+    }
+}
+
+fn open_on(backend: DiskBackend) -> Store {
+    let database =
+        Builder::new().create_with_backend(backend).expect("what a power cut leaves can be opened");
+    let genesis = MadeUpBlock::new(0, 0, B256::ZERO);
+    let first =
+        FirstBlock { block: genesis.as_new(), state: &StateChanges::default(), document: b"document" };
+    Store::on_database(database, None, Durability::Immediate, &first, || Ok(TrieUpdate::default()))
+        .expect("the store is whole")
+}
+
+fn disk_with(content: Vec<u8>) -> DiskBackend {
+    DiskBackend(Arc::new(Mutex::new(Disk {
+        random: StdRng::seed_from_u64(4),
+        written: content.clone(),
+        durable: content,
+        pending: Vec::new(),
+        acknowledged: 0,
+        images: Vec::new(),
+    })))
+}
+
+#[test]
+fn a_power_cut_between_any_two_writes_leaves_a_whole_block() {
+    let disk = disk_with(Vec::new());
+    let store = open_on(disk.clone());
+    // A disk that loses power while the file is made leaves no store, and so nothing promised.
+    disk.0.lock().images.clear();
+    let mut model = Model::default();
+    for number in 1..=60 {
+        let changes = changes_of_block(number, &model);
+        model.apply(&changes);
+        append(&store, 0, &changes);
+        disk.0.lock().acknowledged = number;
+    }
+    let images = std::mem::take(&mut disk.0.lock().images);
+    drop(store);
+    assert!(images.len() > 20, "{} power cuts", images.len());
+    let mut lost = 0;
+    for (cut, (image, acknowledged)) in images.into_iter().enumerate() {
+        let store = open_on(disk_with(image));
+        assert_whole(&store, acknowledged, &format!("cut {cut}"));
+        lost += u32::from(store.snapshot().head().number == acknowledged);
+    }
+    assert!(lost > 5, "only {lost} cuts hit an unfinished commit");
+}
