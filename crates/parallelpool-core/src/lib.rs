@@ -27,6 +27,7 @@ pub mod block_codec;
 pub mod chainspec;
 pub mod error;
 pub mod evm;
+pub mod genesis;
 pub mod header;
 pub mod primitives;
 pub mod roots;
