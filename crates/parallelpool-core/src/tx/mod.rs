@@ -1,5 +1,13 @@
 //! Transactions: EIP-2718 envelopes of types 0 to 4 and the chain's own parallel type.
 
+pub mod charges;
+pub mod decode;
+pub mod encode;
+pub mod recover;
+mod rlp;
+mod sidecar;
+pub mod validity;
+
 use std::sync::Arc;
 
 use crate::primitives::{Address, B256, Bytes, U256};

@@ -1,0 +1,70 @@
+//! What a transaction costs before its first instruction.
+//!
+//! In: a transaction, its sender, the rules. Out: intrinsic gas and calldata floor, counted on
+//! the whole data field, a parallel transaction's tag included. The pool, gas estimation and the
+//! executor all take their numbers from here. The tables are revm's own, so that a number cannot
+//! differ from what its interpreter goes on with.
+
+use revm::context_interface::cfg::GasParams;
+use revm::context_interface::cfg::gas_params::Eip2780TxInfo;
+
+use super::Transaction;
+use crate::chainspec::{Fork, Rules};
+use crate::primitives::Address;
+
+/// Gas due before execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Charges {
+    /// Used up before the first instruction.
+    pub intrinsic: u64,
+    /// Least that the transaction uses in all (EIP-7623); 0 before Prague.
+    pub floor: u64,
+}
+
+impl Charges {
+    /// The least gas limit with which the transaction is valid.
+    pub fn least_gas_limit(&self) -> u64 {
+        self.intrinsic.max(self.floor)
+    }
+}
+
+/// The charges of a transaction. The sender matters from Amsterdam on, where sending to oneself
+/// costs less.
+///
+/// geth's `gas uint64 overflow` cannot happen: each charge is at most a few thousand gas a byte of
+/// the transaction, and one that fits in memory has less than 2^48 bytes.
+pub fn charges(tx: &Transaction, sender: &Address, rules: &Rules) -> Charges {
+    let storage_keys = tx.access_list.iter().map(|item| item.storage_keys.len() as u64).sum();
+    let to_and_value = (rules.fork >= Fork::Amsterdam)
+        .then(|| Eip2780TxInfo { value: tx.value, is_self_transfer: tx.to.as_ref() == Some(sender) });
+    let gas = GasParams::new_spec(rules.spec_id).initial_tx_gas(
+        &tx.data,
+        tx.to.is_none(),
+        tx.access_list.len() as u64,
+        storage_keys,
+        tx.authorization_list.len() as u64,
+        to_and_value,
+    );
+    let floor = if rules.fork >= Fork::Prague { gas.floor_gas } else { 0 };
+    Charges { intrinsic: gas.initial_regular_gas, floor }
+}
+
+impl Rules {
+    /// Longest init code that a creation may run, in bytes of its whole data (EIP-3860).
+    pub fn max_init_code_size(&self) -> Option<usize> {
+        match self.fork {
+            fork if fork >= Fork::Amsterdam => Some(131_072),
+            fork if fork >= Fork::Shanghai => Some(49_152),
+            _ => None,
+        }
+    }
+
+    /// Greatest gas limit of one transaction (EIP-7825). Amsterdam caps its regular gas instead,
+    /// see [`MAX_REGULAR_GAS`].
+    pub fn max_transaction_gas(&self) -> Option<u64> {
+        (self.fork == Fork::Osaka).then_some(MAX_REGULAR_GAS)
+    }
+}
+
+/// The cap of EIP-7825: from Osaka on the gas limit, from Amsterdam on the regular gas.
+pub const MAX_REGULAR_GAS: u64 = 1 << 24;
