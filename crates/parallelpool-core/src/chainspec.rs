@@ -169,6 +169,13 @@ impl ChainSpec {
         self.rules(self.fork_at(number, timestamp), timestamp)
     }
 
+    /// The rules of a block that is being executed, see [`Self::fork_of`].
+    pub fn rules_in(&self, block: &crate::block::BlockContext) -> Rules {
+        let fork = self.fork_at(block.number, block.timestamp);
+        let merged = self.terminal_total_difficulty.is_some() && block.difficulty.is_zero();
+        self.rules(if merged { fork.max(Fork::Paris) } else { fork }, block.timestamp)
+    }
+
     fn rules(&self, fork: Fork, timestamp: u64) -> Rules {
         let blobs = (fork >= Fork::Cancun).then(|| self.blob_parameters_at(timestamp)).flatten();
         Rules {

@@ -128,7 +128,15 @@ impl ForkFields {
     /// Sets what the fork of block 0 has; geth's defaults where the document says nothing.
     fn complete(self, mut header: Header, spec: &ChainSpec, problems: &mut Problems) -> Header {
         let fork = spec.fork_at(0, header.timestamp);
-        // geth ignores a base fee before London, and so its hash does not depend on one.
+        let early = [
+            ("baseFeePerGas", self.base_fee_per_gas.is_some(), Fork::London),
+            ("excessBlobGas", self.excess_blob_gas.is_some(), Fork::Cancun),
+            ("blobGasUsed", self.blob_gas_used.is_some(), Fork::Cancun),
+            ("slotNumber", self.slot_number.is_some(), Fork::Amsterdam),
+        ];
+        for (field, _, from) in early.iter().filter(|(_, given, from)| *given && fork < *from) {
+            problems.add(field, &format!("set, but block 0 is before {from:?}"));
+        }
         if fork >= Fork::London {
             header.base_fee_per_gas = Some(self.base_fee_per_gas.unwrap_or(INITIAL_BASE_FEE));
         }
@@ -139,14 +147,6 @@ impl ForkFields {
             header.excess_blob_gas = Some(self.excess_blob_gas.unwrap_or_default());
             header.blob_gas_used = Some(self.blob_gas_used.unwrap_or_default());
             header.parent_beacon_block_root = Some(B256::ZERO);
-        } else {
-            for (field, given) in
-                [("excessBlobGas", self.excess_blob_gas), ("blobGasUsed", self.blob_gas_used)]
-            {
-                if given.is_some() {
-                    problems.add(field, "set, but block 0 is before Cancun");
-                }
-            }
         }
         if self.parent_beacon_block_root.is_some_and(|root| !root.is_zero()) {
             problems.add("parentBeaconBlockRoot", "must be zero: block 0 has no parent");
@@ -157,8 +157,6 @@ impl ForkFields {
         if fork >= Fork::Amsterdam {
             header.slot_number = Some(self.slot_number.unwrap_or_default());
             header.block_access_list_hash = Some(EMPTY_BLOCK_ACCESS_LIST);
-        } else if self.slot_number.is_some() {
-            problems.add("slotNumber", "set, but block 0 is before Amsterdam");
         }
         if fork < Fork::Paris && header.difficulty == U256::ZERO {
             problems.add("difficulty", "must not be 0 before the merge");

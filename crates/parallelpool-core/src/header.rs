@@ -13,9 +13,11 @@ pub use ommers::validate_ommers;
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 
+use crate::block::BlockOutcome;
 use crate::block_codec::{Block, check_body_roots, header_hash};
 use crate::chainspec::{ChainSpec, Fork};
 use crate::primitives::{B64, B256, U256};
+use crate::roots::{receipts_root, requests_hash};
 
 /// Bytes of extra data at most.
 pub const MAX_EXTRA_DATA: usize = 32;
@@ -92,6 +94,8 @@ pub enum InvalidHeader {
     Ommer(Box<InvalidHeader>),
     #[error("{0}")]
     Body(String),
+    #[error("{0}")]
+    Outcome(String),
 }
 
 /// Checks `header` as a child of `parent`.
@@ -122,6 +126,54 @@ pub fn validate_block(
     })?;
     check_body_roots(block).map_err(InvalidHeader::Body)?;
     validate_ommers(spec, block, ancestor)
+}
+
+/// Checks what a header promises about its block's execution, in geth's order.
+///
+/// Before Byzantium the receipts must carry their state roots by now.
+pub fn validate_outcome(
+    header: &Header,
+    outcome: &BlockOutcome,
+    state_root: B256,
+) -> Result<(), InvalidHeader> {
+    let differs = |what: &str, remote: String, local: String| {
+        Err(InvalidHeader::Outcome(format!("invalid {what} (remote: {remote} local: {local})")))
+    };
+    if header.gas_used != outcome.gas_used {
+        return differs("gas used", header.gas_used.to_string(), outcome.gas_used.to_string());
+    }
+    if header.logs_bloom != outcome.bloom {
+        return differs("bloom", format!("{:x}", header.logs_bloom), format!("{:x}", outcome.bloom));
+    }
+    let root = receipts_root(&outcome.receipts);
+    if header.receipts_root != root {
+        return differs("receipt root hash", format!("{:x}", header.receipts_root), format!("{root:x}"));
+    }
+    match (header.requests_hash, &outcome.requests) {
+        (Some(remote), requests) => {
+            let local = requests_hash(requests.as_deref().unwrap_or_default());
+            if remote != local {
+                return differs("requests hash", format!("{remote:x}"), format!("{local:x}"));
+            }
+        }
+        (None, Some(_)) => {
+            return Err(InvalidHeader::Outcome("block has requests before prague fork".into()));
+        }
+        (None, None) => {}
+    }
+    match header.blob_gas_used {
+        Some(remote) if remote != outcome.blob_gas_used => {
+            return differs("blob gas used", remote.to_string(), outcome.blob_gas_used.to_string());
+        }
+        None if outcome.blob_gas_used > 0 => {
+            return Err(InvalidHeader::Outcome("data blobs present in block body".into()));
+        }
+        _ => {}
+    }
+    if header.state_root != state_root {
+        return differs("merkle root", format!("{:x}", header.state_root), format!("{state_root:x}"));
+    }
+    Ok(())
 }
 
 /// All but the parent's hash: ommers name theirs by other means.

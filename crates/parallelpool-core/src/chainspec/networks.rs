@@ -21,8 +21,9 @@ const BPO4: BlobParameters = blobs(14, 21, 13_739_630);
 /// A step of a test network: a fork, or new blob parameters, or both.
 type Step = (&'static [&'static str], Option<Fork>, Option<BlobParameters>);
 
-/// Ascending; a network named after a step has it and all before it.
-const STEPS: [Step; 24] = [
+/// Ascending; a network named after a step has it and all before it, but Amsterdam, which hangs
+/// on the second blob-parameter step beside the later ones, only where it is named.
+const STEPS: [Step; 23] = [
     (&["Frontier"], Some(Fork::Frontier), None),
     (&["Homestead"], Some(Fork::Homestead), None),
     (&["TangerineWhistle", "EIP150"], Some(Fork::TangerineWhistle), None),
@@ -43,10 +44,9 @@ const STEPS: [Step; 24] = [
     (&["Osaka"], Some(Fork::Osaka), Some(PRAGUE)),
     (&["BPO1"], None, Some(BPO1)),
     (&["BPO2"], None, Some(BPO2)),
+    (&["Amsterdam"], Some(Fork::Amsterdam), None),
     (&["BPO3"], None, Some(BPO3)),
     (&["BPO4"], None, Some(BPO4)),
-    (&["BPO5"], None, None),
-    (&["Amsterdam"], Some(Fork::Amsterdam), None),
 ];
 
 impl ChainSpec {
@@ -101,7 +101,7 @@ impl ChainSpec {
             Some((from, to, at)) => (step(from)?, Some((to, at))),
         };
         let mut spec = Self::bare(1);
-        for at_genesis in STEPS.iter().take(from + 1) {
+        for at_genesis in steps(0, from) {
             spec.take_step(at_genesis, Activation::Time(0));
         }
         let Some((to, at)) = to else { return Some(spec) };
@@ -117,7 +117,8 @@ impl ChainSpec {
             spec.forks.push((Fork::Dao, activation));
             return Some(spec);
         }
-        for later in STEPS.get(from + 1..=step(to)?)? {
+        let to = step(to).filter(|to| *to > from)?;
+        for later in steps(from + 1, to) {
             spec.take_step(later, activation);
         }
         Some(spec)
@@ -149,6 +150,12 @@ impl ChainSpec {
 
 fn step(name: &str) -> Option<usize> {
     STEPS.iter().position(|(names, _, _)| names.contains(&name))
+}
+
+/// The steps from one to another that a network named after the last takes.
+fn steps(first: usize, last: usize) -> impl Iterator<Item = &'static Step> {
+    let aside = move |at: usize| at != last && STEPS[at].1 == Some(Fork::Amsterdam);
+    (first..=last).filter(move |at| !aside(*at)).map(|at| &STEPS[at])
 }
 
 fn parse_time(text: &str) -> Option<u64> {

@@ -21,7 +21,7 @@ use revm::primitives::hardfork::SpecId;
 
 use super::failure::Failure;
 use super::halt::StoppedAt;
-use super::{Context, ExecutionDatabase, Machine, validation};
+use super::{Context, ExecutionDatabase, Machine, block_run, validation};
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
 
 /// Runs one transaction, or one system call, on a machine.
@@ -107,7 +107,7 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         let gas = result.gas();
         let used = gas.used().saturating_sub(gas.reservoir());
         context.chain.fee = tip * U256::from(used);
-        if context.chain.credits_beneficiary {
+        if context.chain.keeps_journal {
             let beneficiary = context.block.beneficiary;
             let fee = context.chain.fee;
             context.journaled_state.load_account_mut(beneficiary)?.data.incr_balance(fee);
@@ -130,6 +130,9 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
             .state
             .get(&context.block.beneficiary)
             .is_some_and(|account| account.is_selfdestructed_locally());
+        if context.chain.keeps_journal {
+            block_run::settle(context);
+        }
         context.journaled_state.commit_tx();
         revm::context_interface::LocalContextTr::clear(&mut context.local);
         evm.frame_stack().clear();

@@ -9,6 +9,7 @@
 //! each of which is asked at most once per key and execution.
 
 mod authority;
+mod block_run;
 mod environment;
 mod failure;
 mod halt;
@@ -25,7 +26,8 @@ use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journa
 use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::result::{ExecutionResult, HaltReason, Output};
 use revm::handler::instructions::EthInstructions;
-use revm::handler::{EthFrame, EthPrecompiles, Handler};
+use revm::handler::system_call::SYSTEM_CALL_GAS_LIMIT;
+use revm::handler::{EthFrame, EthPrecompiles, Handler, SYSTEM_ADDRESS};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
 use revm::state::TransactionId;
@@ -42,6 +44,7 @@ use crate::primitives::{Address, B256, Bytecode, Bytes, Log, U256};
 use crate::state::Account;
 use crate::tx::RecoveredTransaction;
 
+pub(crate) use self::block_run::BlockRun;
 pub use self::environment::blob_base_fee;
 pub use self::observations::{Observations, environment as environment_reads};
 pub use self::validation::CallOptions;
@@ -134,6 +137,17 @@ pub struct TxExecution {
     pub touched: Vec<TouchedAccount>,
 }
 
+/// A call to a system contract.
+#[derive(Debug, Clone)]
+pub(crate) struct SystemCall {
+    /// Why it failed; `None` on success.
+    pub(crate) halt: Option<String>,
+    /// What it returned.
+    pub(crate) output: Bytes,
+    /// Its changes.
+    pub(crate) writes: Vec<AccountWrite>,
+}
+
 type Context<D> = RevmContext<BlockEnv, EvmTransaction, CfgEnv, D, Journal<D>, Chain>;
 type Machine<D> = revm::context::Evm<
     Context<D>,
@@ -151,7 +165,8 @@ struct Chain {
     recorder: Recorder,
     stopped_at: Option<StoppedAt>,
     fee: U256,
-    credits_beneficiary: bool,
+    /// Several transactions share the journal: fees are credited in it, and accounts settled.
+    keeps_journal: bool,
     beneficiary_destroyed: bool,
 }
 
@@ -167,6 +182,9 @@ impl<D: ExecutionDatabase> std::fmt::Debug for Evm<D> {
         formatter.debug_struct("Evm").field("rules", &self.machine.ctx.chain.rules).finish_non_exhaustive()
     }
 }
+
+/// Gas of a system call before Amsterdam, which adds a reservoir of state gas.
+const SYSTEM_CALL_REGULAR_GAS: u64 = 30_000_000;
 
 /// A journal map above this size is thrown away after the transaction: clearing and walking it
 /// costs its capacity.
@@ -198,7 +216,7 @@ impl<D: ExecutionDatabase> Evm<D> {
                 recorder: Recorder::default(),
                 stopped_at: None,
                 fee: U256::ZERO,
-                credits_beneficiary: false,
+                keeps_journal: false,
                 beneficiary_destroyed: false,
             },
             local: LocalContext::default(),
@@ -222,6 +240,11 @@ impl<D: ExecutionDatabase> Evm<D> {
     /// The database.
     pub fn db_mut(&mut self) -> &mut D {
         &mut self.machine.ctx.journaled_state.database
+    }
+
+    /// The database, at the end.
+    pub fn into_db(self) -> D {
+        self.machine.ctx.journaled_state.database
     }
 
     /// Executes a transaction of a block on what the database holds.
@@ -253,6 +276,34 @@ impl<D: ExecutionDatabase> Evm<D> {
         };
         self.clear_journal();
         execution
+    }
+
+    /// Calls a system contract as the system address: no fee, no nonce, no intrinsic gas.
+    pub(crate) fn system_call(&mut self, contract: Address, input: Bytes) -> Result<SystemCall, StateError> {
+        let context = &mut self.machine.ctx;
+        let is_amsterdam = context.chain.rules.spec_id.is_enabled_in(SpecId::AMSTERDAM);
+        context.tx = EvmTransaction {
+            caller: SYSTEM_ADDRESS,
+            to: Some(contract),
+            input,
+            gas_limit: if is_amsterdam { SYSTEM_CALL_GAS_LIMIT } else { SYSTEM_CALL_REGULAR_GAS },
+            ..EvmTransaction::default()
+        };
+        self.clear_journal();
+        let run = TransactionHandler::<D>::default().run_system_call(&mut self.machine);
+        self.machine.ctx.chain.recorder.reset();
+        let call = match run {
+            Err(Failure::State(error)) => Err(error),
+            Err(Failure::Invalid(reason)) => Err(StateError::Backend(reason.to_string())),
+            Ok(result) => {
+                let TxResult { halt, output, .. } = self.describe(result);
+                let state = &self.machine.ctx.journaled_state.inner.state;
+                let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec);
+                Ok(SystemCall { halt, output, writes })
+            }
+        };
+        self.clear_journal();
+        call
     }
 
     fn refused(&self, reason: InvalidTransaction, observed: Observations) -> TxExecution {
@@ -325,6 +376,7 @@ impl<D: ExecutionDatabase> Evm<D> {
             journal.state.clear();
         }
         journal.transaction_id = TransactionId::ZERO;
+        self.machine.ctx.error = Ok(());
     }
 }
 

@@ -73,6 +73,21 @@ const KEPT_CAPACITY: usize = 256;
 impl Recorder {
     /// The observations since the last call; starts anew.
     pub(super) fn take(&mut self) -> Observations {
+        self.forget_members();
+        std::mem::take(&mut self.observations)
+    }
+
+    /// Forgets the observations, keeping their room.
+    pub(super) fn reset(&mut self) {
+        self.forget_members();
+        let Observations { balances, emptiness, environment, outflow } = &mut self.observations;
+        balances.clear();
+        emptiness.clear();
+        *environment = 0;
+        outflow.clear();
+    }
+
+    fn forget_members(&mut self) {
         for set in [&mut self.balances, &mut self.emptiness] {
             if set.capacity() > KEPT_CAPACITY {
                 *set = AddressSet::default();
@@ -80,7 +95,6 @@ impl Recorder {
                 set.clear();
             }
         }
-        std::mem::take(&mut self.observations)
     }
 
     pub(super) fn balance(&mut self, address: Address) {

@@ -35,6 +35,9 @@ fn problems(json: &str) -> Vec<String> {
 #[test]
 fn the_dev_genesis_is_the_newest_mainnet_fork_with_ten_accounts() {
     let genesis = parse_genesis(dev_genesis_json()).expect("the dev genesis is good");
+    // The hash that geth 1.17.8 computes for this document.
+    let hash = "0xec3b0013906af491717ca3000b6d4e01d2299c98e7a867930311188a73b55613";
+    assert_eq!(genesis.hash.to_string(), hash);
     let spec = &genesis.spec;
     assert_eq!(spec.chain_id, 31_337);
     assert_eq!(spec.fork_at(0, 0), Fork::Osaka);
@@ -190,6 +193,7 @@ fn each_bad_document_is_refused_with_the_path_of_its_field() {
             "parentBeaconBlockRoot: must be zero",
         ),
         (set(&["slotNumber"], json!(3)), "slotNumber: set, but block 0 is before Amsterdam"),
+        (set(&["config"], json!({"chainId": 1})), "baseFeePerGas: set, but block 0 is before London"),
         (set(&["config", "osakaTime"], json!("soon")), "config.osakaTime: soon is not a decimal"),
         (set(&["config", "cancunTime"], json!(10)), "config.pragueTime: 0 is before cancunTime at 10"),
         (set(&["config", "homesteadBlock"], json!(1)), "config.eip150Block: 0 is before homesteadBlock at 1"),

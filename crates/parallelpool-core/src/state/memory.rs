@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Account, AccountChange, StateChanges, StateView};
+use super::{Account, AccountChange, StateChanges, StateView, analyse};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256, keccak256};
 
@@ -86,7 +86,7 @@ impl MemoryState {
 
     fn insert_code(&mut self, code: Bytes) -> B256 {
         let hash = keccak256(&code);
-        self.codes.entry(hash).or_insert_with(|| Bytecode::new_raw(code));
+        self.codes.entry(hash).or_insert_with(|| analyse(code));
         hash
     }
 }

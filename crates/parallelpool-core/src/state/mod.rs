@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod memory;
+pub mod overlay;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -49,6 +50,12 @@ pub trait StateView: Send + Sync + Debug {
     fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError>;
     /// The hash of an ancestor block; zero where the number is not known.
     fn block_hash(&self, number: u64) -> Result<B256, StateError>;
+}
+
+/// Code as the EVM runs it: jump destinations marked, a delegation (EIP-7702) recognized. Bytes
+/// that only begin like a delegation are ordinary code.
+pub fn analyse(code: Bytes) -> Bytecode {
+    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code))
 }
 
 macro_rules! view_by_pointer {

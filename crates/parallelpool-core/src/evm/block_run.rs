@@ -1,0 +1,189 @@
+//! Transactions of one block, one after another, on a journal that is kept throughout.
+//!
+//! The journal is the state: nothing is written to a cache in between, and an account loaded by
+//! one transaction is there for the next. This is the fastest honest serial execution, and the
+//! baseline that parallel execution is measured against.
+//!
+//! revm's journal keeps flags across transactions which a database would not keep. Right before
+//! a transaction is closed, accounts that it destroyed or left empty are therefore brought into
+//! the form they would have if read anew (`settle`).
+
+use revm::Database;
+use revm::context_interface::journaled_state::JournalTr;
+use revm::context_interface::journaled_state::entry::JournalEntry;
+use revm::primitives::hardfork::SpecId;
+use revm::state::{Account as JournalAccount, AccountInfo, AccountStatus};
+
+use super::failure::Failure;
+use super::{CallOptions, Context, Evm, ExecutionDatabase, TxResult, validation, writes};
+use crate::block::{BlockContext, InvalidTransaction};
+use crate::chainspec::Rules;
+use crate::error::StateError;
+use crate::primitives::{Address, B256, Bytecode, U256};
+use crate::state::database::account_info;
+use crate::state::overlay::{canonical_change, new_code_hash};
+use crate::state::{Account, AccountChange, StateChanges, StateView};
+use crate::tx::RecoveredTransaction;
+
+/// A view that remembers what it answered: the values from before the block.
+#[derive(Debug)]
+struct RememberingDatabase<V> {
+    view: V,
+    accounts: Vec<(Address, Option<Account>)>,
+    slots: Vec<(Address, U256, U256)>,
+}
+
+impl<V: StateView> Database for RememberingDatabase<V> {
+    type Error = StateError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        let account = self.view.account(&address)?;
+        self.accounts.push((address, account));
+        Ok(account.as_ref().map(account_info))
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
+        self.view.code(&code_hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
+        let value = self.view.storage(&address, &slot)?;
+        self.slots.push((address, slot, value));
+        Ok(value)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
+        self.view.block_hash(number)
+    }
+}
+
+impl<V: StateView> ExecutionDatabase for RememberingDatabase<V> {
+    fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
+        self.view.has_storage(&address)
+    }
+}
+
+/// The run of a block's transactions.
+pub(crate) struct BlockRun<V: StateView> {
+    evm: Evm<RememberingDatabase<V>>,
+}
+
+impl<V: StateView> BlockRun<V> {
+    pub(crate) fn new(rules: &Rules, block: &BlockContext, view: V) -> Self {
+        let database = RememberingDatabase { view, accounts: Vec::new(), slots: Vec::new() };
+        let mut evm = Evm::new(rules, block, database);
+        evm.machine.ctx.chain.keeps_journal = true;
+        Self { evm }
+    }
+
+    /// Executes the next transaction and credits its fee. An invalid one changes nothing.
+    pub(crate) fn execute(
+        &mut self,
+        tx: &RecoveredTransaction,
+    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+        self.evm.set_call(tx, CallOptions::TRANSACTION);
+        let run = self.evm.run();
+        self.evm.machine.ctx.chain.recorder.reset();
+        valid_or_refused(run)
+    }
+
+    /// Whether the transaction could be executed next, without executing it.
+    pub(crate) fn check(
+        &mut self,
+        tx: &RecoveredTransaction,
+    ) -> Result<Result<(), InvalidTransaction>, StateError> {
+        self.evm.set_call(tx, CallOptions::TRANSACTION);
+        let context = &mut self.evm.machine.ctx;
+        let verdict = validation::validate_and_deduct(context);
+        context.journaled_state.discard_tx();
+        valid_or_refused(verdict.map(drop))
+    }
+
+    /// The true changes of the whole run.
+    pub(crate) fn into_changes(self) -> Result<StateChanges, StateError> {
+        let journal = self.evm.machine.ctx.journaled_state;
+        let spec = journal.inner.cfg.spec;
+        let RememberingDatabase { view, accounts, slots } = journal.database;
+        let state = journal.inner.state;
+        let mut changes = StateChanges::default();
+        for (address, before) in &accounts {
+            let account = state.get(address).expect("the journal keeps every account it loaded");
+            let after = after_block(account, spec);
+            let cleared = hides_base_storage(account);
+            let slots = account.storage.iter().filter(|_| cleared);
+            let slots = slots.map(|(slot, value)| (*slot, value.present_value));
+            let Some(change) = canonical_change(&view, address, *before, after, cleared, slots)? else {
+                continue;
+            };
+            if let Some(hash) = new_code_hash(*before, after)
+                && let Some(code) = &account.info.code
+            {
+                changes.codes.insert(hash, code.original_bytes());
+            }
+            changes.accounts.insert(*address, change);
+        }
+        for (address, slot, before) in slots {
+            let account = state.get(&address).expect("a slot is loaded after its account");
+            let Some(after) = after_block(account, spec).filter(|_| !hides_base_storage(account)) else {
+                continue;
+            };
+            let value = account.storage.get(&slot).map_or(before, |slot| slot.present_value);
+            if value != before {
+                let change = changes.accounts.entry(address).or_insert_with(|| AccountChange {
+                    after: Some(after),
+                    storage_cleared: false,
+                    storage: Default::default(),
+                });
+                change.storage.insert(slot, value);
+            }
+        }
+        Ok(changes)
+    }
+}
+
+fn valid_or_refused<T>(run: Result<T, Failure>) -> Result<Result<T, InvalidTransaction>, StateError> {
+    match run {
+        Ok(result) => Ok(Ok(result)),
+        Err(Failure::Invalid(reason)) => Ok(Err(reason)),
+        Err(Failure::State(error)) => Err(error),
+    }
+}
+
+fn after_block(account: &JournalAccount, spec: SpecId) -> Option<Account> {
+    let was_cleared =
+        account.is_touched() && account.is_empty() && spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    let never_came = account.is_loaded_as_not_existing() && !account.is_touched();
+    (!was_cleared && !never_came).then(|| writes::fields(account))
+}
+
+/// Created or destroyed in this block: what the journal lists is all there is.
+fn hides_base_storage(account: &JournalAccount) -> bool {
+    account.is_created() || account.is_selfdestructed()
+}
+
+/// Gives accounts that the current transaction destroyed or left empty the form in which a
+/// database would return them to the next one. Called before the journal's entries go.
+pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
+    let journal = &mut context.journaled_state.inner;
+    let clears_empty = journal.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    for entry in &journal.journal {
+        let (JournalEntry::AccountTouched { address } | JournalEntry::AccountDestroyed { address, .. }) =
+            entry
+        else {
+            continue;
+        };
+        let account = journal.state.get_mut(address).expect("journal entries name loaded accounts");
+        if account.is_selfdestructed_locally() {
+            account.selfdestruct();
+            account.unmark_selfdestructed_locally();
+        } else if !(clears_empty && account.is_empty()) {
+            continue;
+        } else if !account.is_loaded_as_not_existing() {
+            // An account that existed without being anything: its storage, if any, goes with it.
+            account.storage.clear();
+            account.mark_selfdestruct();
+        }
+        account.unmark_touch();
+        account.status |= AccountStatus::LoadedAsNotExisting;
+    }
+}

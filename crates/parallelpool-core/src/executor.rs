@@ -1,0 +1,164 @@
+//! The front door: a block in, its execution out; by one thread or by all.
+//!
+//! Two callers. *Import* executes a given block and refuses it if any transaction is invalid.
+//! *Build* makes a block from candidates and leaves the invalid ones out, each with its reason.
+//! Whatever surrounds the transactions (system calls, withdrawals, rewards) happens here, once
+//! for both executors.
+
+use std::sync::Arc;
+
+use crate::block::{
+    BlockContext, BlockOutcome, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, LeftOut, Mode,
+};
+use crate::chainspec::{ChainSpec, Rules};
+use crate::error::{CoreError, StateError};
+use crate::primitives::B256;
+use crate::serial::{self, Caller, Job, JobOutcome};
+use crate::state::StateView;
+use crate::state::overlay::Overlay;
+use crate::system;
+use crate::tx::SharedTransaction;
+use crate::workers::Workers;
+
+/// Why a given block was not executed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ExecuteError {
+    /// A transaction is invalid at its place.
+    #[error("could not apply tx {index} [{hash}]: {reason}")]
+    Transaction {
+        /// Its index in the block.
+        index: usize,
+        /// Its hash.
+        hash: B256,
+        /// What is wrong with it.
+        reason: InvalidTransaction,
+    },
+    /// The execution itself failed, or a system call did.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+}
+
+impl From<StateError> for ExecuteError {
+    fn from(error: StateError) -> Self {
+        Self::Core(error.into())
+    }
+}
+
+/// Executes blocks by a pool of workers.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    workers: Arc<Workers>,
+}
+
+impl Executor {
+    /// An executor on these workers.
+    pub fn new(workers: Arc<Workers>) -> Self {
+        Self { workers }
+    }
+
+    /// The workers.
+    pub fn workers(&self) -> &Arc<Workers> {
+        &self.workers
+    }
+
+    /// Executes a given block on the state of its parent.
+    pub fn execute(
+        &self,
+        spec: &ChainSpec,
+        block: &BlockContext,
+        transactions: &[SharedTransaction],
+        state: &dyn StateView,
+        options: &ExecuteOptions,
+    ) -> Result<BlockOutcome, ExecuteError> {
+        let rules = spec.rules_in(block);
+        let job = Job { rules: &rules, block, transactions, caller: Caller::Import, options };
+        Ok(self.whole_block(spec, &job, state)?.outcome)
+    }
+
+    /// Makes a block from candidates, tried in order, on the state of its parent.
+    pub fn build(
+        &self,
+        spec: &ChainSpec,
+        block: &BlockContext,
+        limits: &BuildLimits,
+        candidates: &[SharedTransaction],
+        state: &dyn StateView,
+        options: &ExecuteOptions,
+    ) -> Result<BuildOutcome, CoreError> {
+        let rules = spec.rules_in(block);
+        let job =
+            Job { rules: &rules, block, transactions: candidates, caller: Caller::Build(limits), options };
+        match self.whole_block(spec, &job, state) {
+            Ok(built) => Ok(built),
+            Err(ExecuteError::Core(error)) => Err(error),
+            Err(refused @ ExecuteError::Transaction { .. }) => {
+                unreachable!("building leaves invalid transactions out: {refused}")
+            }
+        }
+    }
+
+    /// Executes transactions and nothing around them: replays, whose state is partial.
+    pub fn execute_transactions(
+        &self,
+        rules: &Rules,
+        block: &BlockContext,
+        transactions: &[SharedTransaction],
+        state: &dyn StateView,
+        options: &ExecuteOptions,
+    ) -> Result<BlockOutcome, ExecuteError> {
+        let job = Job { rules, block, transactions, caller: Caller::Import, options };
+        let mut done = self.transactions(&job, state)?;
+        let changes = std::mem::take(&mut done.changes);
+        let (mut outcome, _, _) = assemble(done);
+        outcome.changes = changes;
+        Ok(outcome)
+    }
+
+    fn whole_block(
+        &self,
+        spec: &ChainSpec,
+        job: &Job<'_>,
+        state: &dyn StateView,
+    ) -> Result<BuildOutcome, ExecuteError> {
+        let (rules, block) = (job.rules, job.block);
+        let mut overlay = Overlay::new(state);
+        system::before_transactions(spec, rules, block, &mut overlay)?;
+        let changes_before = if job.options.keep_transaction_changes {
+            overlay.clone().into_changes()?
+        } else {
+            Default::default()
+        };
+        let done = self.transactions(job, &overlay)?;
+        overlay.apply(&done.changes);
+        let requests = system::after_transactions(spec, rules, block, done.ledger.receipts(), &mut overlay)?;
+        let (outcome, included, left_out) = assemble(done);
+        let outcome = BlockOutcome { requests, changes: overlay.into_changes()?, changes_before, ..outcome };
+        Ok(BuildOutcome { included, left_out, outcome })
+    }
+
+    fn transactions(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
+        match job.options.mode {
+            Mode::Serial | Mode::Auto => serial::run(job, state),
+            Mode::Parallel => {
+                Err(CoreError::InvalidArgument("parallel execution is not built in".into()).into())
+            }
+        }
+    }
+}
+
+fn assemble(done: JobOutcome) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
+    let JobOutcome { ledger, included, left_out, transaction_changes, statistics, .. } = done;
+    let (gas_used, blob_gas_used, bloom) = (ledger.gas_used(), ledger.blob_gas_used(), ledger.bloom());
+    let (receipts, outputs) = ledger.into_receipts();
+    let outcome = BlockOutcome {
+        receipts,
+        gas_used,
+        blob_gas_used,
+        bloom,
+        outputs,
+        transaction_changes,
+        statistics,
+        ..BlockOutcome::default()
+    };
+    (outcome, included, left_out)
+}

@@ -1,0 +1,169 @@
+//! What a block has taken in so far: receipts, gas, blob gas, bytes, and room for more.
+//!
+//! Both executors hand each transaction over in block order, and both ask here whether it still
+//! fits, so their verdicts agree.
+
+use crate::block::{BlockContext, BuildLimits, InvalidTransaction, Receipt};
+use crate::chainspec::{Fork, Rules};
+use crate::evm::TxResult;
+use crate::primitives::{Bloom, Bytes};
+use crate::tx::RecoveredTransaction;
+use alloy_primitives::logs_bloom;
+use revm::primitives::eip4844::GAS_PER_BLOB;
+use revm::primitives::eip7825::TX_GAS_LIMIT_CAP;
+
+/// Longest byte string whose RLP header is one byte.
+const SHORT_STRING: usize = 55;
+
+/// A block in the making.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    fork: Fork,
+    gas_limit: u64,
+    blob_gas_limit: u64,
+    max_block_bytes: Option<usize>,
+    bytes: usize,
+    /// Regular gas from Amsterdam on, all gas before.
+    block_gas: u64,
+    block_state_gas: u64,
+    cumulative_gas: u64,
+    blob_gas: u64,
+    bloom: Bloom,
+    receipts: Vec<Receipt>,
+    outputs: Vec<Bytes>,
+}
+
+impl Ledger {
+    /// An empty block; `limits` only where one is being built.
+    pub fn new(rules: &Rules, block: &BlockContext, limits: Option<&BuildLimits>) -> Self {
+        Self {
+            fork: rules.fork,
+            gas_limit: block.gas_limit,
+            blob_gas_limit: rules.blobs.map_or(0, |blobs| blobs.max * GAS_PER_BLOB),
+            max_block_bytes: limits.and_then(|limits| limits.max_block_bytes),
+            bytes: limits.map_or(0, |limits| limits.overhead_bytes),
+            block_gas: 0,
+            block_state_gas: 0,
+            cumulative_gas: 0,
+            blob_gas: 0,
+            bloom: Bloom::ZERO,
+            receipts: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Whether the block has room for the transaction, whatever the state says about it.
+    pub fn room_for(&self, tx: &RecoveredTransaction) -> Result<(), InvalidTransaction> {
+        self.gas_for(tx)?;
+        if self.blob_gas + blob_gas(tx) > self.blob_gas_limit {
+            return Err(InvalidTransaction::BlobGasLimit);
+        }
+        if self.max_block_bytes.is_some_and(|most| self.bytes + encoded_length(tx) > most) {
+            return Err(InvalidTransaction::BlockSizeLimit);
+        }
+        Ok(())
+    }
+
+    /// The verdict on a transaction of a given block, from the executor's verdict and the room
+    /// that is left, with geth's precedence: it takes the gas from the pool after the sender's
+    /// checks and before those of intrinsic gas and init code.
+    pub fn verdict<T>(
+        &self,
+        tx: &RecoveredTransaction,
+        outcome: Result<T, InvalidTransaction>,
+    ) -> Result<T, InvalidTransaction> {
+        match outcome {
+            Err(reason) if !follows_gas_pool(&reason) => Err(reason),
+            outcome => self.room_for(tx).and(outcome),
+        }
+    }
+
+    /// Takes a transaction in.
+    pub fn push(&mut self, tx: &RecoveredTransaction, result: TxResult) {
+        self.cumulative_gas += result.gas_used;
+        self.block_gas += result.block_gas;
+        self.block_state_gas += result.block_state_gas;
+        self.blob_gas += result.blob_gas_used;
+        self.bytes += encoded_length(tx);
+        let bloom = logs_bloom(result.logs.iter());
+        self.bloom.accrue_bloom(&bloom);
+        self.outputs.push(result.output);
+        self.receipts.push(Receipt {
+            tx_type: tx.tx.tx_type,
+            success: result.success,
+            state_root: None,
+            cumulative_gas_used: self.cumulative_gas,
+            gas_used: result.gas_used,
+            logs: result.logs,
+            bloom,
+            contract_address: result.created,
+            effective_gas_price: result.effective_gas_price,
+            blob_gas_used: result.blob_gas_used,
+        });
+    }
+
+    /// Receipts so far.
+    pub fn receipts(&self) -> &[Receipt] {
+        &self.receipts
+    }
+
+    /// What the header says: the sum over the receipts, from Amsterdam on the greater of regular
+    /// and state gas.
+    pub fn gas_used(&self) -> u64 {
+        self.block_gas.max(self.block_state_gas)
+    }
+
+    /// EIP-4844 gas so far.
+    pub fn blob_gas_used(&self) -> u64 {
+        self.blob_gas
+    }
+
+    /// Union of the receipts' blooms.
+    pub fn bloom(&self) -> Bloom {
+        self.bloom
+    }
+
+    /// Receipts and return data.
+    pub fn into_receipts(self) -> (Vec<Receipt>, Vec<Bytes>) {
+        (self.receipts, self.outputs)
+    }
+
+    fn gas_for(&self, tx: &RecoveredTransaction) -> Result<(), InvalidTransaction> {
+        let (limit, wanted) = (self.gas_limit, tx.tx.gas_limit);
+        let left = limit.saturating_sub(self.block_gas);
+        // EIP-8037: a transaction can use at most the cap of regular gas, the rest is state gas.
+        let regular = if self.fork >= Fork::Amsterdam { wanted.min(TX_GAS_LIMIT_CAP) } else { wanted };
+        if regular > left {
+            return Err(InvalidTransaction::BlockGasLimit { limit, left });
+        }
+        let left = limit.saturating_sub(self.block_state_gas);
+        if self.fork >= Fork::Amsterdam && wanted > left {
+            return Err(InvalidTransaction::BlockGasLimit { limit, left });
+        }
+        Ok(())
+    }
+}
+
+fn follows_gas_pool(reason: &InvalidTransaction) -> bool {
+    matches!(
+        reason,
+        InvalidTransaction::IntrinsicGas { .. }
+            | InvalidTransaction::FloorDataGas { .. }
+            | InvalidTransaction::InitCodeSize { .. }
+    )
+}
+
+fn blob_gas(tx: &RecoveredTransaction) -> u64 {
+    tx.tx.blob_versioned_hashes.len() as u64 * GAS_PER_BLOB
+}
+
+/// Bytes that the transaction takes in a block: typed ones are byte strings there.
+fn encoded_length(tx: &RecoveredTransaction) -> usize {
+    let raw = tx.tx.raw.len();
+    if tx.tx.tx_type == 0 {
+        return raw;
+    }
+    let header =
+        if raw <= SHORT_STRING { 1 } else { 1 + (usize::BITS - raw.leading_zeros()).div_ceil(8) as usize };
+    header + raw
+}

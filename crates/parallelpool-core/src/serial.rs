@@ -1,0 +1,240 @@
+//! The transactions of a block, in order, on one thread: the oracle.
+//!
+//! A given block and one being built go through the same loop; they differ in what an invalid
+//! transaction means.
+
+use std::time::Instant;
+
+use crate::block::{
+    BlockContext, BuildLimits, ExecuteOptions, ExecutionStatistics, InvalidTransaction, LeftOut,
+};
+use crate::chainspec::Rules;
+use crate::error::StateError;
+use crate::evm::{BlockRun, Evm, TxResult};
+use crate::executor::ExecuteError;
+use crate::ledger::Ledger;
+use crate::state::database::ViewDatabase;
+use crate::state::overlay::Overlay;
+use crate::state::{StateChanges, StateView};
+use crate::tx::{RecoveredTransaction, SharedTransaction};
+
+/// Whose transactions these are.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller<'a> {
+    /// A given block: one invalid transaction makes all of it invalid.
+    Import,
+    /// Candidates: those that are invalid or find no room at their turn are left out.
+    Build(&'a BuildLimits),
+}
+
+/// What executors are given.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// Rules of the block.
+    pub rules: &'a Rules,
+    /// The block around the transactions.
+    pub block: &'a BlockContext,
+    /// The transactions, or candidates, in order.
+    pub transactions: &'a [SharedTransaction],
+    /// What an invalid one means.
+    pub caller: Caller<'a>,
+    /// Settings.
+    pub options: &'a ExecuteOptions,
+}
+
+impl Job<'_> {
+    /// An empty ledger for this job.
+    pub fn ledger(&self) -> Ledger {
+        let limits = match self.caller {
+            Caller::Import => None,
+            Caller::Build(limits) => Some(limits),
+        };
+        Ledger::new(self.rules, self.block, limits)
+    }
+}
+
+/// What executors return: a job's result, the same for all of them but for `statistics`.
+#[derive(Debug)]
+pub struct JobOutcome {
+    /// Receipts and sums.
+    pub ledger: Ledger,
+    /// Indices of the transactions taken in, in order. All of them for an import.
+    pub included: Vec<usize>,
+    /// The others, in order.
+    pub left_out: Vec<LeftOut>,
+    /// True changes of all transactions, fees included.
+    pub changes: StateChanges,
+    /// Changes of each included transaction against the state before it, when asked for.
+    pub transaction_changes: Vec<StateChanges>,
+    /// Figures.
+    pub statistics: ExecutionStatistics,
+}
+
+/// Executes a job on `state`.
+pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
+    let started = Instant::now();
+    let mut course = Course::new(job);
+    let changes = if job.options.keep_transaction_changes {
+        course.run(Separately::new(job, state))?
+    } else {
+        course.run(BlockRun::new(job.rules, job.block, state))?
+    };
+    let count = course.included.len();
+    Ok(JobOutcome {
+        ledger: course.ledger,
+        included: course.included,
+        left_out: course.left_out,
+        changes: changes.total,
+        transaction_changes: changes.by_transaction,
+        statistics: ExecutionStatistics {
+            parallel: false,
+            threads: 1,
+            active_workers: usize::from(count > 0),
+            executions: count as u64,
+            conflicts: 0,
+            executions_per_transaction: vec![1; count],
+            wasted_gas: 0,
+            elapsed_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        },
+    })
+}
+
+/// A state that moves on by one transaction at a time.
+trait Succession {
+    /// Executes the next transaction; an invalid one changes nothing.
+    fn execute(
+        &mut self,
+        tx: &RecoveredTransaction,
+    ) -> Result<Result<TxResult, InvalidTransaction>, StateError>;
+    /// Whether it could be executed next.
+    fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError>;
+    /// What all of them changed.
+    fn into_changes(self) -> Result<Changes, StateError>;
+}
+
+#[derive(Default)]
+struct Changes {
+    total: StateChanges,
+    by_transaction: Vec<StateChanges>,
+}
+
+/// Takes transactions in or leaves them out, one after another.
+struct Course<'a> {
+    job: &'a Job<'a>,
+    ledger: Ledger,
+    included: Vec<usize>,
+    left_out: Vec<LeftOut>,
+}
+
+impl<'a> Course<'a> {
+    fn new(job: &'a Job<'a>) -> Self {
+        let count = job.transactions.len();
+        Self { job, ledger: job.ledger(), included: Vec::with_capacity(count), left_out: Vec::new() }
+    }
+
+    fn run(&mut self, mut state: impl Succession) -> Result<Changes, ExecuteError> {
+        for (index, tx) in self.job.transactions.iter().enumerate() {
+            match self.next(&mut state, tx)? {
+                Ok(result) => {
+                    self.ledger.push(tx, result);
+                    self.included.push(index);
+                }
+                Err(reason) => self.refuse(index, tx, reason)?,
+            }
+        }
+        Ok(state.into_changes()?)
+    }
+
+    fn next(
+        &self,
+        state: &mut impl Succession,
+        tx: &RecoveredTransaction,
+    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+        let Err(no_room) = self.ledger.room_for(tx) else { return state.execute(tx) };
+        match self.job.caller {
+            Caller::Build(_) => Ok(Err(no_room)),
+            Caller::Import => {
+                let verdict = self.ledger.verdict(tx, state.check(tx)?);
+                Ok(Err(verdict.err().unwrap_or(no_room)))
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        index: usize,
+        tx: &RecoveredTransaction,
+        reason: InvalidTransaction,
+    ) -> Result<(), ExecuteError> {
+        match self.job.caller {
+            Caller::Import => Err(ExecuteError::Transaction { index, hash: tx.tx.hash, reason }),
+            Caller::Build(_) => {
+                self.left_out.push(LeftOut { candidate: index, reason });
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<V: StateView> Succession for BlockRun<V> {
+    fn execute(
+        &mut self,
+        tx: &RecoveredTransaction,
+    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+        self.execute(tx)
+    }
+
+    fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError> {
+        self.check(tx)
+    }
+
+    fn into_changes(self) -> Result<Changes, StateError> {
+        Ok(Changes { total: self.into_changes()?, by_transaction: Vec::new() })
+    }
+}
+
+/// Each transaction on an empty journal, its changes written to an overlay before the next.
+struct Separately<'a> {
+    job: &'a Job<'a>,
+    evm: Evm<ViewDatabase<Overlay<&'a dyn StateView>>>,
+    by_transaction: Vec<StateChanges>,
+}
+
+impl<'a> Separately<'a> {
+    fn new(job: &'a Job<'a>, state: &'a dyn StateView) -> Self {
+        let evm = Evm::new(job.rules, job.block, ViewDatabase(Overlay::new(state)));
+        Self { job, evm, by_transaction: Vec::new() }
+    }
+}
+
+impl Succession for Separately<'_> {
+    fn execute(
+        &mut self,
+        tx: &RecoveredTransaction,
+    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+        let execution = self.evm.execute(tx)?;
+        let result = match execution.outcome {
+            Ok(result) => result,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let state = &mut self.evm.db_mut().0;
+        let mut own = Overlay::new(&*state);
+        own.write(&execution.writes, execution.codes)?;
+        if !result.beneficiary_destroyed {
+            own.credit(self.job.block.beneficiary, result.fee, self.job.rules.spec_id)?;
+        }
+        let changes = own.into_changes()?;
+        state.apply(&changes);
+        self.by_transaction.push(changes);
+        Ok(Ok(result))
+    }
+
+    fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError> {
+        Ok(self.evm.execute(tx)?.outcome.map(drop))
+    }
+
+    fn into_changes(self) -> Result<Changes, StateError> {
+        let total = self.evm.into_db().0.into_changes()?;
+        Ok(Changes { total, by_transaction: self.by_transaction })
+    }
+}

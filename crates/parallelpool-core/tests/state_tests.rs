@@ -1,0 +1,197 @@
+//! GeneralStateTests and execution-spec state tests: post-state root and logs of one transaction.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use parallelpool_core::chainspec::ChainSpec;
+use parallelpool_core::evm::Evm;
+use parallelpool_core::primitives::{Address, B256, Bytes, Log, U256, keccak256};
+use parallelpool_core::state::database::ViewDatabase;
+use parallelpool_core::state::overlay::Overlay;
+use parallelpool_core::trie::state_root_of;
+use parallelpool_core::tx::{AccessListItem, Authorization, RecoveredTransaction, Transaction};
+use serde_json::Value;
+use support::{address, bytes, hash, number};
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: BTreeMap<String, Vec<String>>,
+}
+
+fn run_folder(folder: &str) -> Option<Tally> {
+    let folder = support::fixtures(folder)?;
+    let mut tally = Tally::default();
+    for file in support::json_files(&folder) {
+        run_file(&folder, &file, &mut tally);
+    }
+    Some(tally)
+}
+
+fn run_file(folder: &Path, file: &Path, tally: &mut Tally) {
+    let document: Value = serde_json::from_slice(&support::read(file)).expect("JSON");
+    let file = file.strip_prefix(folder).expect("a file of the folder").display().to_string();
+    for (name, test) in document.as_object().expect("tests by name") {
+        for (fork, posts) in test["post"].as_object().expect("posts by fork") {
+            for (index, post) in posts.as_array().expect("posts").iter().enumerate() {
+                match run_case(test, fork, post) {
+                    Ok(()) => tally.passed += 1,
+                    Err(words) => {
+                        let case = format!("{name}/{fork}/{index}: {words}");
+                        tally.failed.entry(file.clone()).or_default().push(case);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn run_case(test: &Value, fork: &str, post: &Value) -> Result<(), String> {
+    let mut spec = ChainSpec::for_network(fork).ok_or("unknown fork")?;
+    if let Some(id) = test["config"].get("chainid").and_then(number) {
+        spec.chain_id = id.to();
+    }
+    let block = support::environment(&test["env"]);
+    let rules = spec.rules_in(&block);
+    let mut state = support::state(&test["pre"]);
+    support::insert_test_block_hashes(&mut state, &block);
+    let expects_failure = post.get("expectException").is_some();
+    let (changes, logs) = match transaction(&test["transaction"], &post["indexes"]) {
+        None if expects_failure => (Default::default(), Vec::new()),
+        None => return Err("a transaction beyond 256 bits".into()),
+        Some(tx) => {
+            let room = tx.tx.gas_limit <= block.gas_limit
+                && rules.blobs.is_none_or(|blobs| tx.tx.blob_versioned_hashes.len() as u64 <= blobs.max);
+            let execution =
+                Evm::new(&rules, &block, ViewDatabase(&state)).execute(&tx).map_err(|e| e.to_string())?;
+            match execution.outcome {
+                Ok(_) if !room && expects_failure => (Default::default(), Vec::new()),
+                Ok(_) if expects_failure => return Err(format!("should be {}", post["expectException"])),
+                Err(reason) if !expects_failure => return Err(reason.to_string()),
+                Err(_) => (Default::default(), Vec::new()),
+                Ok(result) => {
+                    let mut overlay = Overlay::new(&state);
+                    overlay.write(&execution.writes, execution.codes).map_err(|e| e.to_string())?;
+                    if !result.beneficiary_destroyed {
+                        overlay
+                            .credit(block.beneficiary, result.fee, rules.spec_id)
+                            .map_err(|e| e.to_string())?;
+                    }
+                    (overlay.into_changes().map_err(|e| e.to_string())?, result.logs)
+                }
+            }
+        }
+    };
+    state.apply(&changes);
+    let (root, logs) = (state_root_of(&support::as_changes(&state)), logs_hash(&logs));
+    if logs != hash(&post["logs"]) {
+        return Err(format!("logs {logs}, expected {}", post["logs"]));
+    }
+    if root != hash(&post["hash"]) {
+        return Err(format!("state root {root}, expected {}", post["hash"]));
+    }
+    Ok(())
+}
+
+fn logs_hash(logs: &[Log]) -> B256 {
+    let mut encoded = Vec::new();
+    alloy_rlp::encode_list::<_, Log>(logs, &mut encoded);
+    keccak256(encoded)
+}
+
+/// The transaction of one post state; `None` where a number does not fit.
+fn transaction(fields: &Value, indexes: &Value) -> Option<RecoveredTransaction> {
+    let pick = |key: &str, index: &str| {
+        let index = indexes[index].as_u64().expect("an index");
+        &fields[key][usize::try_from(index).expect("a small index")]
+    };
+    let optional = |key: &str| fields.get(key).map(|value| number(value).ok_or(()));
+    let data = bytes(pick("data", "data"));
+    let access_list = fields.get("accessLists").map(|_| pick("accessLists", "data"));
+    let blob_hashes = fields.get("blobVersionedHashes").and_then(Value::as_array);
+    let authorizations = fields.get("authorizationList").and_then(Value::as_array);
+    let tx_type = match () {
+        () if authorizations.is_some() => 4,
+        () if blob_hashes.is_some() || fields.get("maxFeePerBlobGas").is_some() => 3,
+        () if fields.get("maxFeePerGas").is_some() => 2,
+        () if access_list.is_some() => 1,
+        () => 0,
+    };
+    let price = optional("gasPrice").transpose().ok()?;
+    let cap = optional("maxFeePerGas").transpose().ok()?.or(price)?;
+    let to = &fields["to"];
+    let tx = Transaction {
+        tx_type,
+        is_parallel: false,
+        chain_id: None,
+        nonce: number(&fields["nonce"])?.try_into().ok()?,
+        gas_limit: number(pick("gasLimit", "gas"))?.try_into().ok()?,
+        max_fee_per_gas: cap,
+        max_priority_fee_per_gas: optional("maxPriorityFeePerGas").transpose().ok()?.unwrap_or(cap),
+        to: (to.as_str() != Some("")).then(|| address(to)),
+        value: number(pick("value", "value"))?,
+        data,
+        access_list: access_list.and_then(Value::as_array).into_iter().flatten().map(access_item).collect(),
+        blob_versioned_hashes: blob_hashes.into_iter().flatten().map(hash).collect(),
+        max_fee_per_blob_gas: optional("maxFeePerBlobGas").transpose().ok()?.unwrap_or_default(),
+        authorization_list: authorizations.into_iter().flatten().map(authorization).collect::<Option<_>>()?,
+        v: 0,
+        r: U256::ONE,
+        s: U256::ONE,
+        hash: B256::ZERO,
+        signing_hash: B256::ZERO,
+        raw: Bytes::new(),
+        sidecar: None,
+    };
+    Some(RecoveredTransaction { tx, sender: sender(fields) })
+}
+
+fn sender(fields: &Value) -> Address {
+    address(&fields["sender"])
+}
+
+fn access_item(item: &Value) -> AccessListItem {
+    let keys = item["storageKeys"].as_array().expect("storage keys");
+    AccessListItem { address: address(&item["address"]), storage_keys: keys.iter().map(hash).collect() }
+}
+
+fn authorization(fields: &Value) -> Option<Authorization> {
+    Some(Authorization {
+        chain_id: number(&fields["chainId"])?,
+        address: address(&fields["address"]),
+        nonce: number(&fields["nonce"])?.try_into().ok()?,
+        y_parity: number(fields.get("yParity").unwrap_or(&fields["v"]))?.try_into().ok()?,
+        r: number(&fields["r"])?,
+        s: number(&fields["s"])?,
+    })
+}
+
+fn report(tally: &Tally) -> String {
+    let mut words = String::new();
+    let failures: usize = tally.failed.values().map(Vec::len).sum();
+    words.push_str(&format!("{} passed, {failures} failed in {} files", tally.passed, tally.failed.len()));
+    for (file, cases) in tally.failed.iter().take(40) {
+        words.push_str(&format!("\n{file} ({}): {}", cases.len(), cases[0]));
+    }
+    words
+}
+
+#[test]
+fn general_state_tests_reach_their_post_states() {
+    let Some(tally) = run_folder("state_tests") else { return };
+
+    eprintln!("{}", report(&tally));
+    assert!(tally.failed.is_empty(), "{}", report(&tally));
+    assert!(tally.passed > 0, "the folder holds no case");
+}
+
+#[test]
+fn execution_spec_state_tests_reach_their_post_states() {
+    let Some(tally) = run_folder("eest/state_tests") else { return };
+
+    eprintln!("{}", report(&tally));
+    assert!(tally.failed.is_empty(), "{}", report(&tally));
+    assert!(tally.passed > 0, "the folder holds no case");
+}
