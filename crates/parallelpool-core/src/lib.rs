@@ -24,6 +24,7 @@ pub mod access;
 pub mod batching;
 pub mod block;
 pub mod block_codec;
+pub mod chain;
 pub mod chainspec;
 mod dao;
 pub mod error;

@@ -1,0 +1,210 @@
+//! Blocks as they are read back.
+
+use std::sync::Arc;
+
+use alloy_consensus::Header;
+use alloy_rlp::{Decodable, Header as RlpHeader};
+
+use super::{Chain, ChainHead, SealedHeader};
+use crate::block::Receipt;
+use crate::block_codec::Block;
+use crate::chainspec::Fork;
+use crate::error::CoreError;
+use crate::primitives::{B256, Bytes, keccak256};
+use crate::state::StateChanges;
+use crate::store::{NewBlock, Signed, Snapshot, StoreHead};
+use crate::trie::TrieUpdate;
+use crate::tx::decode::decode;
+use crate::tx::recover::{SignatureRules, recover_sender_under};
+use crate::tx::{RecoveredTransaction, SharedTransaction};
+
+/// A block of the chain.
+#[derive(Debug, Clone)]
+pub struct ChainBlock {
+    /// Header, encoded transactions, ommers, withdrawals.
+    pub block: Block,
+    /// The transactions, decoded, with their senders.
+    pub transactions: Vec<SharedTransaction>,
+    /// RLP of the whole block.
+    pub raw: Bytes,
+}
+
+impl ChainHead {
+    /// The canonical header at a height.
+    pub fn header_by_number(&self, number: u64) -> Result<Option<Arc<SealedHeader>>, CoreError> {
+        if number == self.header.header.number {
+            return Ok(Some(self.header.clone()));
+        }
+        Ok(header_at(&self.snapshot, number)?.map(Arc::new))
+    }
+
+    /// Receipts of the canonical block at a height, in transaction order.
+    pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, CoreError> {
+        let receipts = self.snapshot.receipts(number)?;
+        Ok(receipts.map(|receipts| receipts.into_iter().map(|(receipt, _)| receipt).collect()))
+    }
+}
+
+impl Chain {
+    /// The canonical header at a height.
+    pub fn header_by_number(&self, number: u64) -> Result<Option<Arc<SealedHeader>>, CoreError> {
+        self.at_head().header_by_number(number)
+    }
+
+    /// The canonical header with a hash.
+    pub fn header_by_hash(&self, hash: &B256) -> Result<Option<Arc<SealedHeader>>, CoreError> {
+        let head = self.at_head();
+        match head.snapshot.number_of(hash)? {
+            Some(number) => head.header_by_number(number),
+            None => Ok(None),
+        }
+    }
+
+    /// The canonical block at a height.
+    pub fn block_by_number(&self, number: u64) -> Result<Option<ChainBlock>, CoreError> {
+        self.read_block(&self.at_head().snapshot, number)
+    }
+
+    /// The canonical block with a hash.
+    pub fn block_by_hash(&self, hash: &B256) -> Result<Option<ChainBlock>, CoreError> {
+        let head = self.at_head();
+        match head.snapshot.number_of(hash)? {
+            Some(number) => self.read_block(&head.snapshot, number),
+            None => Ok(None),
+        }
+    }
+
+    /// Receipts of the canonical block at a height, in transaction order.
+    pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, CoreError> {
+        self.at_head().receipts(number)
+    }
+
+    /// Block number and index in the block of a mined transaction.
+    pub fn transaction_location(&self, hash: &B256) -> Result<Option<(u64, u32)>, CoreError> {
+        self.at_head().snapshot.transaction_location(hash)
+    }
+
+    /// A canonical transaction of a block, decoded alone.
+    pub fn transaction(&self, number: u64, index: usize) -> Result<Option<SharedTransaction>, CoreError> {
+        let snapshot = self.at_head().snapshot;
+        let Some((block, _)) = block_at(&snapshot, number)? else { return Ok(None) };
+        let signed = snapshot.signed(number)?.unwrap_or_default();
+        match (block.transactions.get(index), signed.get(index)) {
+            (Some(raw), Some(signed)) => Ok(Some(self.stored_transaction(raw, signed)?)),
+            _ => Ok(None),
+        }
+    }
+
+    fn read_block(&self, snapshot: &Snapshot, number: u64) -> Result<Option<ChainBlock>, CoreError> {
+        let Some((block, raw)) = block_at(snapshot, number)? else { return Ok(None) };
+        let signed = snapshot.signed(number)?.unwrap_or_default();
+        if signed.len() != block.transactions.len() {
+            return Err(CoreError::Storage(format!("block {number} has lost its senders")));
+        }
+        let transactions = block
+            .transactions
+            .iter()
+            .zip(&signed)
+            .map(|(raw, signed)| self.stored_transaction(raw, signed))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(ChainBlock { block, transactions, raw }))
+    }
+
+    /// A transaction whose sender was recovered before it was stored.
+    fn stored_transaction(&self, raw: &[u8], signed: &Signed) -> Result<SharedTransaction, CoreError> {
+        let tx = decode(raw, self.spec.parallel_tx_type)
+            .map_err(|error| CoreError::Storage(format!("stored transaction: {error}")))?;
+        Ok(Arc::new(RecoveredTransaction { tx, sender: signed.sender }))
+    }
+
+    /// Decodes a block's transactions and recovers their senders by all workers. The error names
+    /// the first that is none.
+    pub(super) fn recover_transactions(
+        &self,
+        raw: &[Bytes],
+        fork: Fork,
+    ) -> Result<Vec<SharedTransaction>, String> {
+        let rules = SignatureRules::of(fork);
+        let recover = |raw: &Bytes| {
+            let tx = decode(raw, self.spec.parallel_tx_type).map_err(|error| error.to_string())?;
+            if tx.sidecar.is_some() {
+                return Err("blob sidecar in a block".to_owned());
+            }
+            let sender =
+                recover_sender_under(rules, &tx, self.spec.chain_id).map_err(|error| error.to_string())?;
+            Ok(Arc::new(RecoveredTransaction { tx, sender }))
+        };
+        let recovered = self.workers.map(raw, recover);
+        let name = |(index, result): (usize, Result<_, String>)| {
+            result.map_err(|error| {
+                format!("could not recover tx {index} [{}]: {error}", keccak256(&raw[index]))
+            })
+        };
+        recovered.into_iter().enumerate().map(name).collect()
+    }
+
+    /// Stores a block on the head. The caller holds the lock on writing.
+    pub(super) fn store_block(
+        &self,
+        block: &ChainBlock,
+        receipts: &[Receipt],
+        changes: &StateChanges,
+        trie: &TrieUpdate,
+    ) -> Result<Arc<SealedHeader>, CoreError> {
+        let signed: Vec<_> = block
+            .transactions
+            .iter()
+            .map(|transaction| Signed { hash: transaction.tx.hash, sender: transaction.sender })
+            .collect();
+        let header = &block.block.header;
+        let new = NewBlock {
+            head: StoreHead { number: header.number, hash: block.block.hash },
+            parent: header.parent_hash,
+            header: &alloy_rlp::encode(header),
+            body: body_of(&block.raw)?,
+            signed: &signed,
+            receipts,
+        };
+        self.move_head(self.store.append(&new, changes, trie)?)
+    }
+}
+
+/// A block of a snapshot's chain and its RLP.
+pub(super) fn block_at(snapshot: &Snapshot, number: u64) -> Result<Option<(Block, Bytes)>, CoreError> {
+    let Some(header) = snapshot.header(number)? else { return Ok(None) };
+    let body = snapshot.body(number)?;
+    let body = body.ok_or_else(|| CoreError::Storage(format!("block {number} has a header and no body")))?;
+    let raw = Bytes::from(assemble(&header.rlp, &body));
+    Ok(Some((Block::decode(&raw)?, raw)))
+}
+
+/// The header at a height of a snapshot's chain.
+pub(super) fn header_at(snapshot: &Snapshot, number: u64) -> Result<Option<SealedHeader>, CoreError> {
+    let Some(stored) = snapshot.header(number)? else { return Ok(None) };
+    let header = Header::decode(&mut &stored.rlp[..])
+        .map_err(|error| CoreError::Storage(format!("header {number}: {error}")))?;
+    Ok(Some(SealedHeader { hash: stored.hash, header }))
+}
+
+/// The items of an encoded block's list that follow the header.
+pub(super) fn body_of(encoded: &[u8]) -> Result<&[u8], CoreError> {
+    let split = |mut rest: &[u8]| -> alloy_rlp::Result<usize> {
+        let all = RlpHeader::decode_bytes(&mut rest, true)?;
+        let mut items = all;
+        RlpHeader::decode_bytes(&mut items, true)?;
+        Ok(items.len())
+    };
+    let length =
+        split(encoded).map_err(|error| CoreError::InvalidArgument(format!("not a block: {error}")))?;
+    Ok(&encoded[encoded.len() - length..])
+}
+
+/// Inverse of [`body_of`].
+fn assemble(header: &[u8], body: &[u8]) -> Vec<u8> {
+    let payload_length = header.len() + body.len();
+    let mut raw = Vec::with_capacity(payload_length + 5);
+    RlpHeader { list: true, payload_length }.encode(&mut raw);
+    raw.extend_from_slice(header);
+    raw.extend_from_slice(body);
+    raw
+}
