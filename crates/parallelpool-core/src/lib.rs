@@ -33,6 +33,7 @@ pub mod executor;
 pub mod genesis;
 pub mod header;
 pub mod ledger;
+pub mod parallel;
 pub mod primitives;
 pub mod roots;
 pub mod serial;
