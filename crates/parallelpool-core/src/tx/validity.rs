@@ -196,7 +196,7 @@ fn check_gas(tx: &Transaction, sender: &Address, rules: &Rules) -> Result<Charge
     if let Some(cap) = rules.max_transaction_gas().filter(|cap| gas_limit > *cap) {
         return Err(StaticError::GasLimitTooHigh { cap, gas_limit });
     }
-    let due = charges(tx, sender, rules);
+    let due = charges(tx, Some(sender), rules);
     if gas_limit < due.intrinsic {
         return Err(StaticError::IntrinsicGas { gas_limit, needed: due.intrinsic });
     }
