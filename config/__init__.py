@@ -1,1 +1,0 @@
-"""Configuration: geth's flag names, TOML keys and environment variables in, frozen settings out."""
