@@ -66,6 +66,18 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
     let rules = context.chain.rules;
     let options = context.chain.options;
     envelope(&rules, &context.tx)?;
+    sender_and_fees(context)?;
+    if options.charge_intrinsic {
+        initial_gas_is_covered(&rules, &context.tx)?;
+        init_code_size(&rules, &context.tx)?;
+    }
+    observe_recipient(context);
+    Ok(initial_gas(context))
+}
+
+/// The checks that geth makes up to buying the gas, and buying it.
+fn sender_and_fees<D: ExecutionDatabase>(context: &mut Context<D>) -> Result<(), Failure> {
+    let (rules, options) = (&context.chain.rules, context.chain.options);
     let base_fee = context.block.basefee;
     let blob_base_fee = context.block.blob_excess_gas_and_price.map_or(0, |blobs| blobs.blob_gasprice);
     let tx = &context.tx;
@@ -75,11 +87,11 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
         nonce(tx, account)?;
     }
     if options.check_sender {
-        gas_limit_cap(&rules, tx)?;
+        gas_limit_cap(rules, tx)?;
         sender_is_not_a_contract(tx, account)?;
     }
-    fees(&rules, tx, base_fee, options)?;
-    blobs(&rules, tx, blob_base_fee, options)?;
+    fees(rules, tx, base_fee, options)?;
+    blobs(rules, tx, blob_base_fee, options)?;
     authorizations(tx)?;
     let cost = Cost::of(tx, base_fee, blob_base_fee)?;
     let mut balance = account.balance;
@@ -96,13 +108,7 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
     if tx.to.is_some() {
         sender.bump_nonce();
     }
-    drop(sender);
-    if options.charge_intrinsic {
-        initial_gas_is_covered(&rules, &context.tx)?;
-        init_code_size(&rules, &context.tx)?;
-    }
-    observe_recipient(context);
-    Ok(initial_gas(context))
+    Ok(())
 }
 
 /// What the envelope itself must satisfy at this fork.
