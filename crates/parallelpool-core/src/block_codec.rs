@@ -3,13 +3,20 @@
 //! Transactions stay the bytes they came as; [`crate::tx`] decodes them and recovers senders.
 //! What is decoded here encodes to the same bytes again, or is refused.
 
+use std::sync::Arc;
+
 use alloy_consensus::Header;
 use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
 
 use crate::block::{BlockContext, Ommer, Withdrawal};
+use crate::chainspec::Rules;
 use crate::error::CoreError;
 use crate::primitives::{Address, B256, Bytes, keccak256};
 use crate::roots::{self, put_withdrawal};
+use crate::tx::decode::decode;
+use crate::tx::recover::{SignatureRules, recover_sender_under};
+use crate::tx::{RecoveredTransaction, SharedTransaction};
+use crate::workers::Workers;
 
 /// A whole block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +81,30 @@ impl Block {
         payload + alloy_rlp::length_of_length(payload)
     }
 
+    /// Decodes the transactions and recovers their senders under the rules of the block's fork,
+    /// by all workers.
+    ///
+    /// Errors: the first transaction that is none, or that carries a sidecar, or that nobody
+    /// signed.
+    pub fn recover_transactions(
+        &self,
+        rules: &Rules,
+        workers: &Workers,
+    ) -> Result<Vec<SharedTransaction>, BadTransaction> {
+        let signatures = SignatureRules::of(rules.fork);
+        let recover = |raw: &Bytes| -> Result<SharedTransaction, String> {
+            let tx = decode(raw, rules.parallel_tx_type).map_err(|error| error.to_string())?;
+            if tx.sidecar.is_some() {
+                return Err("unexpected blob sidecar".into());
+            }
+            let sender = recover_sender_under(signatures, &tx, rules.chain_id)
+                .map_err(|error| format!("invalid sender: {error}"))?;
+            Ok(Arc::new(RecoveredTransaction { tx, sender }))
+        };
+        let recovered = workers.map(&self.transactions, recover).into_iter().enumerate();
+        recovered.map(|(index, tx)| tx.map_err(|reason| BadTransaction { index, reason })).collect()
+    }
+
     /// What execution depends on.
     pub fn context(&self) -> BlockContext {
         block_context(&self.header, &self.ommers, self.withdrawals.clone())
@@ -89,6 +120,16 @@ impl Block {
             + self.withdrawals.as_ref().map_or(0, |_| list(withdrawals));
         Lengths { transactions, withdrawals, payload }
     }
+}
+
+/// Bytes in a block's list that are no transaction of its chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("transaction {index}: {reason}")]
+pub struct BadTransaction {
+    /// Its index in the block.
+    pub index: usize,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 struct Lengths {

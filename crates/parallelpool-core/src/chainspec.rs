@@ -33,6 +33,40 @@ pub enum Fork {
 }
 
 impl Fork {
+    /// All forks in order, each with its name.
+    pub const NAMED: [(Self, &'static str); 20] = [
+        (Self::Frontier, "Frontier"),
+        (Self::Homestead, "Homestead"),
+        (Self::Dao, "Dao"),
+        (Self::TangerineWhistle, "TangerineWhistle"),
+        (Self::SpuriousDragon, "SpuriousDragon"),
+        (Self::Byzantium, "Byzantium"),
+        (Self::Constantinople, "Constantinople"),
+        (Self::Petersburg, "Petersburg"),
+        (Self::Istanbul, "Istanbul"),
+        (Self::MuirGlacier, "MuirGlacier"),
+        (Self::Berlin, "Berlin"),
+        (Self::London, "London"),
+        (Self::ArrowGlacier, "ArrowGlacier"),
+        (Self::GrayGlacier, "GrayGlacier"),
+        (Self::Paris, "Paris"),
+        (Self::Shanghai, "Shanghai"),
+        (Self::Cancun, "Cancun"),
+        (Self::Prague, "Prague"),
+        (Self::Osaka, "Osaka"),
+        (Self::Amsterdam, "Amsterdam"),
+    ];
+
+    /// The fork's name in Ethereum's documents.
+    pub fn name(self) -> &'static str {
+        Self::NAMED[self as usize].1
+    }
+
+    /// The fork of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMED.iter().find(|(_, known)| *known == name).map(|(fork, _)| *fork)
+    }
+
     /// The EVM rules of this fork.
     pub fn spec_id(self) -> SpecId {
         match self {

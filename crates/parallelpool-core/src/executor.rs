@@ -7,11 +7,14 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::block::{
     BlockContext, BlockOutcome, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, LeftOut, Mode,
 };
 use crate::chainspec::{ChainSpec, Rules};
 use crate::error::{CoreError, StateError};
+use crate::parallel;
 use crate::primitives::B256;
 use crate::serial::{self, Caller, Job, JobOutcome};
 use crate::state::StateView;
@@ -31,7 +34,7 @@ pub enum ExecuteError {
         /// Its hash.
         hash: B256,
         /// What is wrong with it.
-        reason: Box<InvalidTransaction>,
+        reason: InvalidTransaction,
     },
     /// The execution itself failed, or a system call did.
     #[error(transparent)]
@@ -44,16 +47,21 @@ impl From<StateError> for ExecuteError {
     }
 }
 
+/// Most threads that an execution may ask for.
+const MOST_THREADS: usize = 1024;
+
 /// Executes blocks by a pool of workers.
 #[derive(Debug, Clone)]
 pub struct Executor {
     workers: Arc<Workers>,
+    /// Made when an execution asks for more threads than there are, and kept for the next.
+    wider: Arc<Mutex<Option<Arc<Workers>>>>,
 }
 
 impl Executor {
     /// An executor on these workers.
     pub fn new(workers: Arc<Workers>) -> Self {
-        Self { workers }
+        Self { workers, wider: Arc::default() }
     }
 
     /// The workers.
@@ -139,10 +147,26 @@ impl Executor {
     fn transactions(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
         match job.options.mode {
             Mode::Serial | Mode::Auto => serial::run(job, state),
-            Mode::Parallel => {
-                Err(CoreError::InvalidArgument("parallel execution is not built in".into()).into())
-            }
+            Mode::Parallel => parallel::run(&*self.workers_for(job.options.threads)?, job, state),
         }
+    }
+
+    fn workers_for(&self, threads: usize) -> Result<Arc<Workers>, CoreError> {
+        if threads <= self.workers.threads() {
+            return Ok(Arc::clone(&self.workers));
+        }
+        if threads > MOST_THREADS {
+            return Err(CoreError::InvalidArgument(format!(
+                "{threads} threads asked for, at most {MOST_THREADS}"
+            )));
+        }
+        let mut wider = self.wider.lock();
+        if let Some(workers) = wider.as_ref().filter(|workers| workers.threads() >= threads) {
+            return Ok(Arc::clone(workers));
+        }
+        let workers = Arc::new(Workers::new(threads)?);
+        *wider = Some(Arc::clone(&workers));
+        Ok(workers)
     }
 }
 

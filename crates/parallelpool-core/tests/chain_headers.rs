@@ -1,6 +1,6 @@
 //! A chain through all forks: codec, body roots and header rules of its 54 blocks.
 
-mod fixtures;
+mod support;
 
 use alloy_consensus::Header;
 use parallelpool_core::block_codec::{Block, blocks};
@@ -17,7 +17,7 @@ struct Chain {
 
 impl Chain {
     fn read() -> Option<Self> {
-        let folder = fixtures::find("rpc-compat")?;
+        let folder = support::fixtures("rpc-compat")?;
         let json = std::fs::read_to_string(folder.join("genesis.json")).expect("a genesis");
         let genesis = parse_genesis(&json).expect("a good genesis");
         let file = std::fs::read(folder.join("chain.rlp")).expect("a chain");

@@ -1,6 +1,6 @@
 //! The chain through all forks, imported, read back at every height, reverted and refused.
 
-mod fixtures;
+mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ struct PublicChain {
 
 impl PublicChain {
     fn read() -> Option<Self> {
-        let folder = fixtures::find("rpc-compat")?;
+        let folder = support::fixtures("rpc-compat")?;
         let genesis = std::fs::read(folder.join("genesis.json")).expect("a genesis");
         let file = std::fs::read(folder.join("chain.rlp")).expect("a chain");
         let raw = blocks(&file).map(|block| block.expect("a block").encode()).collect();

@@ -2,15 +2,15 @@
 //! of the first state, and header rules that accept every valid block and refuse those that are
 //! said to break them.
 
-mod fixtures;
+mod support;
 
 use std::collections::{BTreeMap, HashMap};
 
-use fixtures::execution_tests::{self, BlockTest};
 use parallelpool_core::block_codec::Block;
 use parallelpool_core::header::validate_block;
 use parallelpool_core::primitives::B256;
 use parallelpool_core::trie::state_root_of;
+use support::block_tests::{self, BlockTest};
 
 /// Exceptions that header, lists and size alone must show.
 const SEEN_WITHOUT_EXECUTION: &[&str] = &[
@@ -29,7 +29,11 @@ struct Counts {
 
 fn check(test: &BlockTest, counts: &mut Counts) {
     let name = &test.name;
-    assert_eq!(state_root_of(&test.pre), test.genesis.header.state_root, "{name}: first state");
+    assert_eq!(
+        state_root_of(&support::as_changes(&test.pre)),
+        test.genesis.header.state_root,
+        "{name}: first state"
+    );
     let mut known: HashMap<B256, Block> = HashMap::new();
     known.insert(test.genesis.hash, test.genesis.clone());
     for block in &test.blocks {
@@ -60,10 +64,10 @@ fn check(test: &BlockTest, counts: &mut Counts) {
 
 #[test]
 fn headers_of_every_fork_are_judged_as_the_specification_does() {
-    let Some(folder) = fixtures::find("eest/blockchain_tests") else { return };
+    let Some(folder) = support::fixtures("eest/blockchain_tests") else { return };
     let mut counts = Counts::default();
-    for path in fixtures::files(&folder, ".json.gz") {
-        for test in execution_tests::read(&fixtures::gunzip(&path)) {
+    for path in support::json_files(&folder) {
+        for test in block_tests::read(&support::read(&path)) {
             check(&test, &mut counts);
         }
     }

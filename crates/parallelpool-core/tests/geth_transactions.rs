@@ -131,7 +131,7 @@ fn check_accepted(answer: &Answer, raw: &[u8], tx: &Transaction) {
             assert_eq!(answer.signing_hash, Some(tx.signing_hash.to_string()), "{input}");
             for (index, fork) in FORKS.into_iter().enumerate() {
                 if fork >= first_fork_of(tx.tx_type) {
-                    let Charges { intrinsic, floor } = charges(tx, &sender, &rules(fork));
+                    let Charges { intrinsic, floor } = charges(tx, Some(&sender), &rules(fork));
                     assert_eq!(answer.intrinsic[index], intrinsic.to_string(), "{fork:?} {input}");
                     assert_eq!(answer.floor[index], floor.to_string(), "{fork:?} {input}");
                 }

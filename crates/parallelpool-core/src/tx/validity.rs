@@ -134,7 +134,7 @@ pub fn check_static(
     sender: &Result<Address, SenderError>,
     rules: &Rules,
 ) -> Result<Charges, StaticError> {
-    if !is_type_active(tx.tx_type, tx.is_parallel, rules) {
+    if !is_type_active(tx, rules) {
         return Err(StaticError::TypeNotSupported);
     }
     let sender = sender.as_ref().map_err(Clone::clone)?;
@@ -146,10 +146,9 @@ pub fn check_static(
     check_gas(tx, sender, rules)
 }
 
-/// Whether transactions of this type exist under these rules.
-pub(crate) fn is_type_active(tx_type: u8, is_parallel: bool, rules: &Rules) -> bool {
-    match tx_type {
-        _ if is_parallel => rules.parallel_tx_type == Some(tx_type),
+fn is_type_active(tx: &Transaction, rules: &Rules) -> bool {
+    match tx.tx_type {
+        _ if tx.is_parallel => rules.parallel_tx_type == Some(tx.tx_type),
         0 => true,
         ACCESS_LIST_TX_TYPE => rules.fork >= Fork::Berlin,
         DYNAMIC_FEE_TX_TYPE => rules.fork >= Fork::London,
@@ -197,7 +196,7 @@ fn check_gas(tx: &Transaction, sender: &Address, rules: &Rules) -> Result<Charge
     if let Some(cap) = rules.max_transaction_gas().filter(|cap| gas_limit > *cap) {
         return Err(StaticError::GasLimitTooHigh { cap, gas_limit });
     }
-    let due = charges(tx, sender, rules);
+    let due = charges(tx, Some(sender), rules);
     if gas_limit < due.intrinsic {
         return Err(StaticError::IntrinsicGas { gas_limit, needed: due.intrinsic });
     }

@@ -1,6 +1,9 @@
 //! Public fixtures: where they lie, and how their JSON becomes our types.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod block_tests;
+pub(crate) mod chain_run;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};

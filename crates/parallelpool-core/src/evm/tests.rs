@@ -1,5 +1,3 @@
-mod observing;
-
 use super::*;
 use crate::primitives::{KECCAK_EMPTY, keccak256};
 use crate::state::database::ViewDatabase;

@@ -1,0 +1,39 @@
+//! Which earlier transactions one is expected to depend on.
+//!
+//! In: transactions and the caller's hints. Out: for each a few earlier indices that should have
+//! run before it does. All of it is order and nothing else: a wrong edge costs time, a missing one
+//! a second execution.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::primitives::Address;
+use crate::tx::SharedTransaction;
+
+/// Edges kept per transaction: hints come from strangers, and the latest are worth the most.
+const MOST_EDGES: usize = 8;
+
+/// Earlier indices, descending, none twice.
+pub(super) type Edges = SmallVec<[u32; 2]>;
+
+/// The edges of every transaction.
+pub(super) fn predict(transactions: &[SharedTransaction], hints: &[Vec<u32>]) -> Vec<Edges> {
+    // Last transaction that is sure to write an account.
+    let mut writers = HashMap::<Address, u32, RandomState>::default();
+    let mut edges = Vec::with_capacity(transactions.len());
+    for (index, tx) in (0u32..).zip(transactions) {
+        let mut own = Edges::new();
+        own.extend(writers.insert(tx.sender, index));
+        if let Some(to) = tx.tx.to.filter(|to| *to != tx.sender && !tx.tx.value.is_zero()) {
+            own.extend(writers.insert(to, index));
+        }
+        let hinted = hints.get(index as usize).map(Vec::as_slice).unwrap_or_default();
+        own.extend(hinted.iter().copied().filter(|hint| *hint < index).take(8 * MOST_EDGES));
+        own.sort_unstable_by(|one, other| other.cmp(one));
+        own.dedup();
+        own.truncate(MOST_EDGES);
+        edges.push(own);
+    }
+    edges
+}

@@ -1,0 +1,108 @@
+//! The protocol on small blocks, on real threads and on a scheduler that the test drives.
+
+use super::*;
+use crate::block::{BlockContext, ExecuteOptions};
+use crate::chainspec::{Fork, Rules};
+use crate::primitives::{Address, B256, Bytes, U256};
+use crate::serial::{self, Caller};
+use crate::state::Account;
+use crate::state::memory::MemoryState;
+use crate::tx::{RecoveredTransaction, SharedTransaction, Transaction};
+
+const BENEFICIARY: Address = Address::repeat_byte(0xbe);
+const COUNTER: Address = Address::repeat_byte(0xc0);
+/// Adds one to slot 0: PUSH0 SLOAD PUSH1 1 ADD PUSH0 SSTORE STOP.
+const COUNT: [u8; 8] = [0x5f, 0x54, 0x60, 0x01, 0x01, 0x5f, 0x55, 0x00];
+
+fn rules() -> Rules {
+    let fork = Fork::Cancun;
+    Rules { fork, spec_id: fork.spec_id(), chain_id: 1, blobs: None, parallel_tx_type: None }
+}
+
+fn block() -> BlockContext {
+    BlockContext {
+        number: 7,
+        timestamp: 1_000,
+        beneficiary: BENEFICIARY,
+        gas_limit: 30_000_000,
+        base_fee: Some(10),
+        prev_randao: Some(B256::ZERO),
+        ..BlockContext::default()
+    }
+}
+
+fn account(index: u64) -> Address {
+    Address::left_padding_from(&(0x1000 + index).to_be_bytes())
+}
+
+fn state() -> MemoryState {
+    let mut state = MemoryState::new();
+    for index in 0..8 {
+        let balance = U256::from(10_u64.pow(15));
+        state.insert_account(account(index), Account { balance, ..Account::default() }, None);
+    }
+    state.insert_account(COUNTER, Account { nonce: 1, ..Account::default() }, Some(COUNT.to_vec().into()));
+    state
+}
+
+fn transaction(sender: Address, nonce: u64, to: Address, value: u64) -> SharedTransaction {
+    let tx = Transaction {
+        tx_type: 2,
+        is_parallel: false,
+        chain_id: Some(1),
+        nonce,
+        gas_limit: 60_000,
+        max_fee_per_gas: U256::from(100),
+        max_priority_fee_per_gas: U256::from(3),
+        to: Some(to),
+        value: U256::from(value),
+        data: Bytes::new(),
+        access_list: Vec::new(),
+        blob_versioned_hashes: Vec::new(),
+        max_fee_per_blob_gas: U256::ZERO,
+        authorization_list: Vec::new(),
+        v: 0,
+        r: U256::ONE,
+        s: U256::ONE,
+        hash: B256::ZERO,
+        signing_hash: B256::ZERO,
+        raw: Bytes::new(),
+        sidecar: None,
+    };
+    SharedTransaction::new(RecoveredTransaction { tx, sender })
+}
+
+/// Eight senders in turn, each calling the counter: every transaction depends on the one before.
+fn dependent_chain(length: u64) -> Vec<SharedTransaction> {
+    (0..length).map(|index| transaction(account(index % 8), index / 8, COUNTER, 0)).collect()
+}
+
+fn assert_equal(parallel: &JobOutcome, serial: &JobOutcome) {
+    assert_eq!(parallel.ledger.receipts(), serial.ledger.receipts());
+    assert_eq!(parallel.included, serial.included);
+    assert_eq!(parallel.left_out, serial.left_out);
+    assert_eq!(parallel.changes, serial.changes);
+    assert_eq!(parallel.transaction_changes, serial.transaction_changes);
+}
+
+#[test]
+fn a_dependent_chain_gives_the_serial_result_at_any_thread_count() {
+    let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(300));
+    for threads in [1, 2, 3, 8] {
+        let options =
+            ExecuteOptions { recheck: true, keep_transaction_changes: true, ..ExecuteOptions::default() };
+        let job = Job {
+            rules: &rules,
+            block: &block,
+            transactions: &transactions,
+            caller: Caller::Import,
+            options: &options,
+        };
+        let serial = serial::run(&job, &state).expect("serial");
+        let workers = Workers::new(threads).expect("threads");
+        let parallel = run(&workers, &job, &state).expect("parallel");
+
+        assert_equal(&parallel, &serial);
+        assert_eq!(parallel.statistics.executions_per_transaction.len(), 300);
+    }
+}

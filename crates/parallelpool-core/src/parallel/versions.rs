@@ -1,0 +1,99 @@
+//! What transactions of the block wrote to one location: for each writer its value.
+//!
+//! A list is short: once a transaction is committed, older writers are forgotten, since every later
+//! reader stands behind it. What remains is the newest committed value and those of the window.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use smallvec::SmallVec;
+
+/// Values by the index of the transaction that wrote them, ascending.
+#[derive(Debug)]
+pub(super) struct Versions<T> {
+    /// Whether anything was ever written; spares readers of untouched locations the lock.
+    written: AtomicBool,
+    list: RwLock<SmallVec<[(u32, T); 1]>>,
+}
+
+impl<T> Default for Versions<T> {
+    fn default() -> Self {
+        Self { written: AtomicBool::new(false), list: RwLock::new(SmallVec::new()) }
+    }
+}
+
+impl<T: Copy> Versions<T> {
+    /// The value of the last writer before transaction `at`, and who that was.
+    pub(super) fn newest_before(&self, at: u32) -> Option<(u32, T)> {
+        if !self.written.load(Ordering::Acquire) {
+            return None;
+        }
+        let list = self.list.read();
+        let end = list.partition_point(|(writer, _)| *writer < at);
+        end.checked_sub(1).map(|newest| list[newest])
+    }
+
+    /// Sets the value that transaction `at` writes. Returns whether it is the first value ever.
+    pub(super) fn put(&self, at: u32, value: T) -> bool {
+        let mut list = self.list.write();
+        let place = list.partition_point(|(writer, _)| *writer < at);
+        match list.get_mut(place) {
+            Some((writer, old)) if *writer == at => *old = value,
+            _ => list.insert(place, (at, value)),
+        }
+        !self.written.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes back what transaction `at` wrote.
+    pub(super) fn retract(&self, at: u32) {
+        self.list.write().retain(|(writer, _)| *writer != at);
+    }
+
+    /// Transaction `at`, which wrote here, is committed: nobody asks for older values any more.
+    pub(super) fn settle(&self, at: u32) {
+        let mut list = self.list.write();
+        let older = list.partition_point(|(writer, _)| *writer < at);
+        list.drain(..older);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_the_last_writer_before_it() {
+        let versions = Versions::default();
+        for (writer, value) in [(4, 'd'), (1, 'a'), (9, 'i')] {
+            versions.put(writer, value);
+        }
+        let seen: Vec<_> = [0, 1, 2, 4, 5, 9, 10].map(|at| versions.newest_before(at)).into();
+
+        let (a, d, i) = (Some((1, 'a')), Some((4, 'd')), Some((9, 'i')));
+        assert_eq!(seen, [None, None, a, a, d, d, i]);
+    }
+
+    #[test]
+    fn only_the_first_value_ever_is_reported_as_first() {
+        let versions = Versions::default();
+
+        assert!(versions.put(3, 1));
+        assert!(!versions.put(3, 2));
+        versions.retract(3);
+        assert!(!versions.put(5, 3));
+        assert_eq!(versions.newest_before(9), Some((5, 3)));
+    }
+
+    #[test]
+    fn settling_forgets_older_writers_and_keeps_later_ones() {
+        let versions = Versions::default();
+        for writer in [1, 2, 5] {
+            versions.put(writer, ());
+        }
+        versions.settle(2);
+
+        assert_eq!(versions.newest_before(2), None);
+        assert_eq!(versions.newest_before(5), Some((2, ())));
+        assert_eq!(versions.newest_before(6), Some((5, ())));
+    }
+}

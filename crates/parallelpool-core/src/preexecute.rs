@@ -1,0 +1,208 @@
+//! Finds access sets: by static knowledge of plain transfers, else by running the transaction alone.
+//!
+//! In: transactions, the head state and the block that would come next. Out: an [`AccessSet`] each.
+//! A run is a prediction: nonce and funds are not checked, since earlier transactions may still
+//! change them, and gas is capped. What cannot run, or hits the cap, is of unknown access.
+
+use crate::access::{Access, AccessSet, AccessSource, Field};
+use crate::block::BlockContext;
+use crate::chainspec::{Fork, Rules};
+use crate::error::StateError;
+use crate::evm::{CallOptions, Evm, TxExecution, TxResult};
+use crate::primitives::{Address, KECCAK_EMPTY, U256};
+use crate::state::database::ViewDatabase;
+use crate::state::{Account, StateView};
+use crate::tx::charges::charges;
+use crate::tx::{RecoveredTransaction, SharedTransaction, Transaction};
+use crate::workers::Workers;
+
+/// Where and how to look.
+#[derive(Debug, Clone, Copy)]
+pub struct PreExecution<'a> {
+    /// Rules of `block`.
+    pub rules: &'a Rules,
+    /// The block that would come next.
+    pub block: &'a BlockContext,
+    /// The state it would build on.
+    pub view: &'a dyn StateView,
+    /// Gas above which a run gives up.
+    pub gas_limit: u64,
+}
+
+impl PreExecution<'_> {
+    /// One access set per transaction, in order, found on all workers.
+    pub fn run_all(
+        &self,
+        workers: &Workers,
+        transactions: &[SharedTransaction],
+    ) -> Result<Vec<AccessSet>, StateError> {
+        workers.map(transactions, |tx| self.run(tx)).into_iter().collect()
+    }
+
+    /// The access set of one transaction.
+    pub fn run(&self, tx: &RecoveredTransaction) -> Result<AccessSet, StateError> {
+        match self.transfer(tx)? {
+            Some(access) => Ok(access),
+            None => self.trace(tx),
+        }
+    }
+
+    /// A call without code to run touches sender and recipient and nothing else.
+    fn transfer(&self, recovered: &RecoveredTransaction) -> Result<Option<AccessSet>, StateError> {
+        let tx = &recovered.tx;
+        let Some(to) = tx.to.filter(|to| !self.may_be_precompile(to)) else { return Ok(None) };
+        // From Amsterdam on the gas of a transfer depends on whether the recipient exists.
+        if self.rules.fork >= Fork::Amsterdam || !tx.authorization_list.is_empty() {
+            return Ok(None);
+        }
+        let has_code =
+            |account: Option<Account>| account.is_some_and(|found| found.code_hash != KECCAK_EMPTY);
+        if has_code(self.view.account(&to)?) || has_code(self.view.account(&recovered.sender)?) {
+            return Ok(None);
+        }
+        let mut access = AccessSet {
+            hash: tx.hash,
+            source: AccessSource::Transfer,
+            accesses: Default::default(),
+            debits: Default::default(),
+            gas_used: self.transfer_gas(recovered),
+            succeeded: Some(true),
+        };
+        self.add_sender(&mut access, recovered);
+        access.add(to, Field::Code, Access::READ);
+        if !tx.value.is_zero() {
+            access.add(to, Field::Balance, Access::CREDIT);
+        }
+        Ok(Some(access))
+    }
+
+    /// All precompiles of all forks lie among the first addresses.
+    fn may_be_precompile(&self, to: &Address) -> bool {
+        to[..18].iter().all(|byte| *byte == 0)
+    }
+
+    /// Without code to run the charges are all there is; refunds need storage.
+    fn transfer_gas(&self, tx: &RecoveredTransaction) -> u64 {
+        charges(&tx.tx, Some(&tx.sender), self.rules).least_gas_limit()
+    }
+
+    fn trace(&self, tx: &RecoveredTransaction) -> Result<AccessSet, StateError> {
+        let mut evm = Evm::new(self.rules, self.block, ViewDatabase(self.view));
+        evm.record_touched(true);
+        let options = CallOptions { gas_cap: Some(self.gas_limit), ..CallOptions::PREEXECUTION };
+        let execution = evm.call(tx, &options)?;
+        let TxExecution { outcome: Ok(result), .. } = &execution else {
+            return Ok(AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit));
+        };
+        if hit_the_cap(result, &tx.tx, self.gas_limit) {
+            return Ok(AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit));
+        }
+        self.accesses_of(tx, &execution, result)
+    }
+
+    fn accesses_of(
+        &self,
+        tx: &RecoveredTransaction,
+        execution: &TxExecution,
+        result: &TxResult,
+    ) -> Result<AccessSet, StateError> {
+        let mut access = AccessSet {
+            hash: tx.tx.hash,
+            source: AccessSource::Trace,
+            accesses: Default::default(),
+            debits: Default::default(),
+            gas_used: result.gas_used,
+            succeeded: Some(result.success),
+        };
+        self.add_sender(&mut access, tx);
+        for touched in &execution.touched {
+            access.add(touched.address, Field::Code, Access::READ);
+            for slot in &touched.slots {
+                access.add(touched.address, Field::Storage(*slot), Access::READ);
+            }
+        }
+        self.add_observations(&mut access, execution)?;
+        for write in &execution.writes {
+            for (slot, _) in &write.storage {
+                access.add(write.address, Field::Storage(*slot), Access::WRITE);
+            }
+            if let Some(after) = write.account {
+                let before = self.view.account(&write.address)?;
+                add_account_change(&mut access, write.address, before, after, write.address == tx.sender);
+            }
+        }
+        Ok(access)
+    }
+
+    fn add_observations(&self, access: &mut AccessSet, execution: &TxExecution) -> Result<(), StateError> {
+        for address in &execution.observed.balances {
+            access.add(*address, Field::Balance, Access::READ);
+        }
+        for address in &execution.observed.emptiness {
+            // An account with a nonce or code is not empty whatever happens to its balance.
+            let account = self.view.account(address)?.unwrap_or_default();
+            if account.nonce == 0 && account.code_hash == KECCAK_EMPTY {
+                for field in [Field::Balance, Field::Nonce, Field::Code] {
+                    access.add(*address, field, Access::READ);
+                }
+            }
+        }
+        for (address, outflow) in &execution.observed.outflow {
+            access.add(*address, Field::Balance, Access::DEBIT);
+            let entry = access.debits.entry(*address).or_default();
+            *entry = entry.saturating_add(*outflow);
+        }
+        Ok(())
+    }
+
+    /// The sender counts up its nonce and is charged at most the transaction's cost.
+    fn add_sender(&self, access: &mut AccessSet, tx: &RecoveredTransaction) {
+        access.add(tx.sender, Field::Nonce, Access::WRITE);
+        access.add(tx.sender, Field::Code, Access::READ);
+        access.add(tx.sender, Field::Balance, Access::DEBIT);
+        let entry = access.debits.entry(tx.sender).or_default();
+        *entry = entry.saturating_add(tx.tx.cost().unwrap_or(U256::MAX));
+    }
+}
+
+/// With less gas than the transaction has, a run that failed says nothing about the real one.
+fn hit_the_cap(result: &TxResult, tx: &Transaction, cap: u64) -> bool {
+    tx.gas_limit > cap && !result.success
+}
+
+fn add_account_change(
+    access: &mut AccessSet,
+    address: Address,
+    before: Option<Account>,
+    after: Option<Account>,
+    is_sender: bool,
+) {
+    let Some(after) = after else {
+        for field in [Field::Nonce, Field::Balance, Field::Code] {
+            access.add(address, field, Access::WRITE);
+        }
+        return;
+    };
+    let is_new = before.is_none();
+    let before = before.unwrap_or_default();
+    if after.nonce != before.nonce {
+        access.add(address, Field::Nonce, Access::WRITE);
+    }
+    if after.code_hash != before.code_hash {
+        access.add(address, Field::Code, Access::WRITE);
+        if is_new {
+            access.add(address, Field::Balance, Access::WRITE);
+        }
+    }
+    if is_sender {
+        return;
+    }
+    if after.balance > before.balance {
+        access.add(address, Field::Balance, Access::CREDIT);
+    } else if after.balance < before.balance {
+        access.add(address, Field::Balance, Access::DEBIT);
+        let taken = before.balance - after.balance;
+        let entry = access.debits.entry(address).or_default();
+        *entry = (*entry).max(taken);
+    }
+}

@@ -1,0 +1,136 @@
+//! Public block tests of every fork, executed: each valid block reaches its roots, each invalid
+//! one is refused, and the chain ends where it should.
+
+mod support;
+
+use std::sync::Arc;
+
+use parallelpool_core::block::{ExecuteOptions, Mode};
+use parallelpool_core::block_codec::Block;
+use parallelpool_core::executor::Executor;
+use parallelpool_core::workers::Workers;
+use support::block_tests::{self, BlockTest};
+use support::chain_run::ChainRun;
+
+/// What the reason for a refusal must contain, by the exception that the test names. A refusal for
+/// another reason would be luck.
+const REASONS: &[(&str, &[&str])] = &[
+    ("BlockException.INCORRECT_BLOCK_FORMAT", &["not a block", "before fork"]),
+    ("BlockException.INCORRECT_EXCESS_BLOB_GAS", &["invalid excessBlobGas"]),
+    ("BlockException.INVALID_BASEFEE_PER_GAS", &["invalid baseFee"]),
+    ("BlockException.INVALID_DEPOSIT_EVENT_LAYOUT", &["deposit"]),
+    ("BlockException.INVALID_GASLIMIT", &["invalid gas limit"]),
+    ("BlockException.INVALID_REQUESTS", &["invalid requests hash"]),
+    ("BlockException.INVALID_WITHDRAWALS_ROOT", &["withdrawals root hash mismatch"]),
+    ("BlockException.RLP_STRUCTURES_ENCODING", &["rlp: "]),
+    ("BlockException.SYSTEM_CONTRACT_CALL_FAILED", &["system call to "]),
+    // A fee cap below the base fee is looked at first, as in geth.
+    ("TransactionException.GAS_ALLOWANCE_EXCEEDED", &["gas limit reached", "less than block base fee"]),
+    ("TransactionException.GAS_LIMIT_EXCEEDS_MAXIMUM", &["transaction gas limit too high"]),
+    ("TransactionException.INITCODE_SIZE_EXCEEDED", &["max initcode size exceeded"]),
+    ("TransactionException.INSUFFICIENT_ACCOUNT_FUNDS", &["insufficient funds"]),
+    ("TransactionException.INSUFFICIENT_MAX_FEE_PER_BLOB_GAS", &["less than block blob gas fee"]),
+    ("TransactionException.INTRINSIC_GAS_BELOW_FLOOR_GAS_COST", &["insufficient gas for floor data"]),
+    (
+        "TransactionException.INTRINSIC_GAS_TOO_LOW",
+        &["intrinsic gas too low", "insufficient gas for floor data"],
+    ),
+    ("TransactionException.TYPE_1_TX_PRE_FORK", &["transaction type not supported"]),
+    ("TransactionException.TYPE_2_TX_PRE_FORK", &["transaction type not supported"]),
+    ("TransactionException.TYPE_3_TX_BLOB_COUNT_EXCEEDED", &["too many blobs"]),
+    ("TransactionException.TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH", &["invalid hash version"]),
+    ("TransactionException.TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED", &["exceeds maximum allowance"]),
+    ("TransactionException.TYPE_4_TX_PRE_FORK", &["transaction type not supported"]),
+];
+
+/// Whether a refusal names what the test says is wrong. Exceptions not listed explain anything.
+fn explains(reason: &str, exception: &str) -> bool {
+    exception.split('|').any(|one| match REASONS.iter().find(|(listed, _)| *listed == one) {
+        Some((_, fragments)) => fragments.iter().any(|fragment| reason.contains(fragment)),
+        None => true,
+    })
+}
+
+/// Tests of forks whose rules still move: their fixtures and our EVM are of different days.
+fn is_unsettled(network: &str) -> bool {
+    network.contains("Amsterdam")
+}
+
+/// What one test showed.
+#[derive(Default)]
+struct Verdict {
+    executed: usize,
+    refused: usize,
+    failures: Vec<String>,
+}
+
+fn run(test: &BlockTest, executor: &Executor, mode: Mode) -> Verdict {
+    let mut verdict = Verdict::default();
+    let alloc = support::as_changes(&test.pre);
+    let options = ExecuteOptions { mode, recheck: true, ..Default::default() };
+    let mut chain = ChainRun::new(test.spec.clone(), &test.genesis.header, &alloc, executor.clone(), options);
+    for (index, block) in test.blocks.iter().enumerate() {
+        let outcome = Block::decode(&block.rlp)
+            .map_err(|error| error.to_string())
+            .and_then(|block| chain.import(&block));
+        match (outcome, &block.exception) {
+            (Ok(_), None) => verdict.executed += 1,
+            (Err(reason), Some(exception)) if explains(&reason, exception) => verdict.refused += 1,
+            (Err(reason), Some(exception)) => {
+                verdict.failures.push(format!("block {index} is {exception}, refused as: {reason}"));
+            }
+            (Err(reason), None) => verdict.failures.push(format!("block {index}: {reason}")),
+            (Ok(_), Some(exception)) => {
+                verdict.failures.push(format!("block {index} was taken: {exception}"));
+            }
+        }
+    }
+    if chain.head.hash_slow() != test.last_block_hash {
+        verdict.failures.push(format!("the chain ends at {}", chain.head.hash_slow()));
+    }
+    if let Some(post) = &test.post
+        && support::as_changes(post) != support::as_changes(&chain.state)
+    {
+        verdict.failures.push("the state differs".into());
+    }
+    verdict
+}
+
+/// Runs every test below a folder and returns how many blocks were executed and refused.
+fn run_folder(name: &str, mode: Mode) -> Option<Verdict> {
+    let folder = support::fixtures(name)?;
+    let executor = Executor::new(Arc::new(Workers::new(2).expect("threads start")));
+    let mut total = Verdict::default();
+    let mut unsettled = 0;
+    for path in support::json_files(&folder) {
+        for test in block_tests::read(&support::read(&path)) {
+            if is_unsettled(&test.network) {
+                unsettled += 1;
+                continue;
+            }
+            let verdict = run(&test, &executor, mode);
+            total.executed += verdict.executed;
+            total.refused += verdict.refused;
+            let failures = verdict.failures.into_iter();
+            total.failures.extend(failures.map(|failure| format!("{}: {failure}", test.name)));
+        }
+    }
+    let Verdict { executed, refused, failures } = &total;
+    println!("{name}: {executed} blocks executed, {refused} refused, {unsettled} unsettled tests skipped");
+    let shown = &failures[..failures.len().min(40)];
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), shown.join("\n"));
+    assert!(*executed > 0, "some blocks were executed");
+    Some(total)
+}
+
+#[test]
+fn execution_spec_blocks_reach_their_roots_or_are_refused() {
+    run_folder("eest/blockchain_tests", Mode::Serial);
+}
+
+#[test]
+fn older_valid_blocks_reach_their_roots() {
+    if let Some(total) = run_folder("blockchain_tests/ValidBlocks", Mode::Serial) {
+        assert_eq!(total.refused, 0);
+    }
+}
