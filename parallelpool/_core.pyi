@@ -195,6 +195,12 @@ class Transaction:
     def raw(self) -> bytes:
         """Canonical encoding, without a blob sidecar."""
     @property
+    def network_raw(self) -> bytes:
+        """Network form: `raw` wrapped with the blob sidecar, where one came along; else `raw`."""
+    @property
+    def sidecar_version(self) -> int | None:
+        """0 (EIP-4844) or 1 (EIP-7594); `None` without a sidecar."""
+    @property
     def size(self) -> int:
         """Length of `raw`."""
     @property
@@ -227,6 +233,12 @@ def decode_transactions(
 class Rules:
     """The rules of one block."""
 
+    @staticmethod
+    def of_network(network: str, /, *, chain_id: int = 1, parallel_tx_type: int | None = None) -> Rules:
+        """The rules at the genesis of a network of the public tests: `"Frontier"` ... `"Amsterdam"`, `"BPO1"`, ...
+
+        Raises CoreInvalidArgument on an unknown name.
+        """
     @property
     def fork(self) -> str:
         """Name as in Ethereum's documents: `"Osaka"`."""
@@ -245,9 +257,11 @@ class Rules:
     def is_active(self, fork: str, /) -> bool:
         """Whether `fork` (`"Berlin"`, `"London"`, ...) is active. Raises on an unknown name."""
     def charges(self, transaction: Transaction, /) -> tuple[int, int]:
-        """(intrinsic gas, calldata floor), both counted on the whole data; the floor is 0 where none holds.
+        """(intrinsic gas, calldata floor), both counted on the whole data; the floor is 0 where none holds."""
+    def sender(self, transaction: Transaction, /) -> bytes | None:
+        """The sender by the signature rules of this fork; `None` where they refuse the signature.
 
-        Raises CoreInvalidArgument `gas uint64 overflow`.
+        Forks before Spurious Dragon know no replay protection, and Frontier accepts a high s.
         """
     def static_error(self, transaction: Transaction, /) -> tuple[str, str] | None:
         """(class, geth's text) of the first rule that the transaction breaks on its own, without state."""

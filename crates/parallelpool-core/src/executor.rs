@@ -34,7 +34,7 @@ pub enum ExecuteError {
         /// Its hash.
         hash: B256,
         /// What is wrong with it.
-        reason: InvalidTransaction,
+        reason: Box<InvalidTransaction>,
     },
     /// The execution itself failed, or a system call did.
     #[error(transparent)]

@@ -4,16 +4,14 @@
 //! fits, so their verdicts agree.
 
 use crate::block::{BlockContext, BuildLimits, InvalidTransaction, Receipt};
+use crate::block_codec::transaction_length;
 use crate::chainspec::{Fork, Rules};
 use crate::evm::TxResult;
 use crate::primitives::{Bloom, Bytes};
 use crate::tx::RecoveredTransaction;
+use crate::tx::charges::MAX_REGULAR_GAS;
 use alloy_primitives::logs_bloom;
 use revm::primitives::eip4844::GAS_PER_BLOB;
-use revm::primitives::eip7825::TX_GAS_LIMIT_CAP;
-
-/// Longest byte string whose RLP header is one byte.
-const SHORT_STRING: usize = 55;
 
 /// A block in the making.
 #[derive(Debug, Clone)]
@@ -58,7 +56,7 @@ impl Ledger {
         if self.blob_gas + blob_gas(tx) > self.blob_gas_limit {
             return Err(InvalidTransaction::BlobGasLimit);
         }
-        if self.max_block_bytes.is_some_and(|most| self.bytes + encoded_length(tx) > most) {
+        if self.max_block_bytes.is_some_and(|most| self.bytes + transaction_length(&tx.tx.raw) > most) {
             return Err(InvalidTransaction::BlockSizeLimit);
         }
         Ok(())
@@ -84,7 +82,7 @@ impl Ledger {
         self.block_gas += result.block_gas;
         self.block_state_gas += result.block_state_gas;
         self.blob_gas += result.blob_gas_used;
-        self.bytes += encoded_length(tx);
+        self.bytes += transaction_length(&tx.tx.raw);
         let bloom = logs_bloom(result.logs.iter());
         self.bloom.accrue_bloom(&bloom);
         self.outputs.push(result.output);
@@ -132,7 +130,7 @@ impl Ledger {
         let (limit, wanted) = (self.gas_limit, tx.tx.gas_limit);
         let left = limit.saturating_sub(self.block_gas);
         // EIP-8037: a transaction can use at most the cap of regular gas, the rest is state gas.
-        let regular = if self.fork >= Fork::Amsterdam { wanted.min(TX_GAS_LIMIT_CAP) } else { wanted };
+        let regular = if self.fork >= Fork::Amsterdam { wanted.min(MAX_REGULAR_GAS) } else { wanted };
         if regular > left {
             return Err(InvalidTransaction::BlockGasLimit { limit, left });
         }
@@ -155,15 +153,4 @@ fn follows_gas_pool(reason: &InvalidTransaction) -> bool {
 
 fn blob_gas(tx: &RecoveredTransaction) -> u64 {
     tx.tx.blob_versioned_hashes.len() as u64 * GAS_PER_BLOB
-}
-
-/// Bytes that the transaction takes in a block: typed ones are byte strings there.
-fn encoded_length(tx: &RecoveredTransaction) -> usize {
-    let raw = tx.tx.raw.len();
-    if tx.tx.tx_type == 0 {
-        return raw;
-    }
-    let header =
-        if raw <= SHORT_STRING { 1 } else { 1 + (usize::BITS - raw.leading_zeros()).div_ceil(8) as usize };
-    header + raw
 }

@@ -36,6 +36,7 @@ pub mod ledger;
 pub mod parallel;
 pub mod preexecute;
 pub mod primitives;
+pub mod replay;
 pub mod roots;
 pub mod serial;
 pub mod state;

@@ -12,6 +12,8 @@ use pyo3::prelude::*;
 mod convert;
 mod detach;
 mod error;
+mod rules;
+mod transaction;
 mod workers;
 
 #[global_allocator]
@@ -26,6 +28,10 @@ mod _core {
         BlockRefused, CoreAborted, CoreDivergence, CoreError, CoreInternalError, CoreInvalidArgument,
         GenesisError, StateUnavailable, StorageFailure, StoreRefused, error_kinds,
     };
+    #[pymodule_export]
+    use crate::rules::PyRules;
+    #[pymodule_export]
+    use crate::transaction::{PyAuthorization, PyDecodeRejection, PyTransaction, decode_transactions};
     #[pymodule_export]
     use crate::workers::{PyWorkers, keccak256, panic_inside, spin};
 

@@ -3,9 +3,9 @@
 //! The transaction keeps two views of its data: what the EVM runs on (one leading tag of a
 //! parallel transaction removed) and the whole bytes, which all charges and limits count.
 
-use alloy_eips::eip4844::fake_exponential;
 use revm::context::{BlockEnv, CfgEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
+use revm::context_interface::cfg::GasParams;
 use revm::context_interface::transaction::{
     AccessListItemTr, AuthorizationTr, Transaction as EvmTransactionTr,
 };
@@ -13,15 +13,15 @@ use revm::primitives::TxKind;
 
 use crate::block::BlockContext;
 use crate::chainspec::Rules;
+use crate::header;
 use crate::primitives::{Address, B256, Bytes, U256};
+use crate::tx::charges::{Charges, charges_by};
 use crate::tx::{AccessListItem, RecoveredTransaction};
 
 /// Type byte by which revm knows fee-market transactions; the parallel type runs as one.
 const FEE_MARKET_TYPE: u8 = 2;
 /// Type byte of set-code transactions.
 const SET_CODE_TYPE: u8 = 4;
-/// Least blob base fee, in wei.
-const MIN_BLOB_BASE_FEE: u128 = 1;
 
 /// The block environment that opcodes see.
 pub(super) fn block_environment(rules: &Rules, block: &BlockContext) -> BlockEnv {
@@ -43,9 +43,7 @@ pub(super) fn block_environment(rules: &Rules, block: &BlockContext) -> BlockEnv
 
 /// Wei per blob gas in this block; `None` before Cancun.
 pub fn blob_base_fee(rules: &Rules, block: &BlockContext) -> Option<u128> {
-    let blobs = rules.blobs?;
-    let excess = u128::from(block.excess_blob_gas?);
-    Some(fake_exponential(MIN_BLOB_BASE_FEE, excess, u128::from(blobs.base_fee_update_fraction)))
+    Some(header::blob_base_fee(&rules.blobs?, block.excess_blob_gas?))
 }
 
 /// The EVM's configuration under these rules.
@@ -71,15 +69,17 @@ pub(super) struct EvmTransaction {
     pub(super) value: U256,
     /// What runs.
     pub(super) input: Bytes,
-    /// What is charged.
-    pub(super) data: Bytes,
+    /// Length of what is charged, in bytes.
+    pub(super) data_length: usize,
+    /// Gas due before execution.
+    pub(super) charges: Charges,
+    /// Most that the sender can be charged, in wei; `None` beyond 256 bits.
+    pub(super) cost: Option<U256>,
     pub(super) chain_id: Option<u64>,
     pub(super) access_list: Vec<AccessListItem>,
     pub(super) blob_versioned_hashes: Vec<B256>,
     pub(super) max_fee_per_blob_gas: U256,
     pub(super) authorizations: Vec<RecoveredAuthorization>,
-    /// Signature `s`; zero in calls.
-    pub(super) signature_s: U256,
 }
 
 /// An authorization and its signer, `None` where the signature is void.
@@ -92,12 +92,12 @@ pub(super) struct RecoveredAuthorization {
 }
 
 impl EvmTransaction {
-    pub(super) fn new(recovered: &RecoveredTransaction) -> Self {
-        let tx = &recovered.tx;
+    pub(super) fn new(recovered: &RecoveredTransaction, rules: &Rules, gas_params: &GasParams) -> Self {
+        let RecoveredTransaction { tx, sender } = recovered;
         Self {
             tx_type: tx.tx_type,
             is_parallel: tx.is_parallel,
-            caller: recovered.sender,
+            caller: *sender,
             nonce: tx.nonce,
             gas_limit: tx.gas_limit,
             max_fee_per_gas: tx.max_fee_per_gas,
@@ -105,7 +105,9 @@ impl EvmTransaction {
             to: tx.to,
             value: tx.value,
             input: tx.evm_input(),
-            data: tx.data.clone(),
+            data_length: tx.data.len(),
+            charges: charges_by(gas_params, tx, Some(sender), rules),
+            cost: tx.cost(),
             chain_id: tx.chain_id,
             access_list: tx.access_list.clone(),
             blob_versioned_hashes: tx.blob_versioned_hashes.clone(),
@@ -117,11 +119,17 @@ impl EvmTransaction {
                     chain_id: authorization.chain_id,
                     address: authorization.address,
                     nonce: authorization.nonce,
-                    authority: super::authority::recover(authorization),
+                    authority: authorization.recover_authority(),
                 })
                 .collect(),
-            signature_s: tx.s,
         }
+    }
+
+    /// Lowers the gas limit, and with it what the transaction can cost.
+    pub(super) fn lower_gas_limit(&mut self, gas_limit: u64) {
+        let spared = U256::from(self.gas_limit - gas_limit).checked_mul(self.max_fee_per_gas);
+        self.cost = self.cost.zip(spared).map(|(cost, spared)| cost - spared);
+        self.gas_limit = gas_limit;
     }
 
     /// Wei per gas that is paid: the price of types 0 and 1, the capped sum of base fee and tip

@@ -22,6 +22,7 @@ use revm::primitives::hardfork::SpecId;
 use super::failure::Failure;
 use super::halt::StoppedAt;
 use super::{Context, ExecutionDatabase, Machine, block_run, validation};
+use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
 
 /// Runs one transaction, or one system call, on a machine.
@@ -202,6 +203,9 @@ fn storage_collision<D: ExecutionDatabase>(
         return Ok(None);
     }
     let target = inputs.created_address(creator.info.nonce);
+    if context.chain.rules.fork >= Fork::Amsterdam {
+        context.chain.recorder.emptiness(target);
+    }
     let account = context.journaled_state.load_account(target)?.data;
     let is_candidate = !account.is_loaded_as_not_existing()
         && !account.is_created()

@@ -8,7 +8,6 @@
 //! A result depends on nothing but (rules, block, transaction) and the answers of the database,
 //! each of which is asked at most once per key and execution.
 
-mod authority;
 mod block_run;
 mod environment;
 mod failure;
@@ -320,9 +319,9 @@ impl<D: ExecutionDatabase> Evm<D> {
 
     fn set_call(&mut self, tx: &RecoveredTransaction, options: CallOptions) {
         let context = &mut self.machine.ctx;
-        context.tx = EvmTransaction::new(tx);
-        if let Some(cap) = options.gas_cap {
-            context.tx.gas_limit = context.tx.gas_limit.min(cap);
+        context.tx = EvmTransaction::new(tx, &context.chain.rules, &context.cfg.gas_params);
+        if let Some(cap) = options.gas_cap.filter(|cap| *cap < context.tx.gas_limit) {
+            context.tx.lower_gas_limit(cap);
         }
         context.chain.options = options;
         let waives_fees = !options.check_base_fee && context.tx.max_fee_per_gas.is_zero();

@@ -9,7 +9,9 @@
 use revm::bytecode::opcode;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_types::{InputsTr, RuntimeFlag};
-use revm::interpreter::{Instruction, InstructionContext, InstructionExecResult, instructions};
+use revm::interpreter::{
+    Instruction, InstructionContext, InstructionExecResult, InstructionResult, SharedMemory, instructions,
+};
 use revm::primitives::hardfork::SpecId;
 
 use super::Context;
@@ -40,7 +42,8 @@ pub struct Observations {
     /// call or creation that failed for want of funds.
     pub balances: Vec<Address>,
     /// Accounts of which it was seen whether they are empty (or exist): value CALL,
-    /// EXTCODEHASH, SELFDESTRUCT target, authorities of a set-code transaction.
+    /// EXTCODEHASH, SELFDESTRUCT target, authorities of a set-code transaction; from Amsterdam on
+    /// the recipient of value and the address of a creation.
     pub emptiness: Vec<Address>,
     /// Mask of [`environment`] bits.
     pub environment: u16,
@@ -132,6 +135,8 @@ pub(super) fn install<D: ExecutionDatabase>(table: &mut [Instruction<EthInterpre
     replace(opcode::SELFDESTRUCT, self_destruct);
     replace(opcode::EXTCODEHASH, ext_code_hash);
     replace(opcode::CALL, call);
+    replace(opcode::CREATE, create::<false, D>);
+    replace(opcode::CREATE2, create::<true, D>);
     replace(opcode::GASPRICE, gas_price);
     replace(opcode::TIMESTAMP, |frame| {
         frame.host.chain.recorder.environment(environment::TIMESTAMP);
@@ -217,13 +222,47 @@ fn call<D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecResult {
     instructions::contract::call::<{ opcode::CALL }, _, _>(frame)
 }
 
+/// From Amsterdam on the opcode itself compares the creator's balance and charges for a
+/// destination that is empty; before, all that happens when the frame begins.
+fn create<const SALTED: bool, D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecResult {
+    let Frame { interpreter, host } = frame;
+    if !interpreter.runtime_flag.spec_id().is_enabled_in(SpecId::AMSTERDAM) {
+        return instructions::contract::create::<SALTED, _, _>(Frame { interpreter, host });
+    }
+    let creator = interpreter.input.target_address();
+    let arguments: [U256; 4] = std::array::from_fn(|depth| interpreter.stack.peek(depth).unwrap_or_default());
+    let account = host.journaled_state.state.get(&creator);
+    let (balance, nonce) =
+        account.map(|account| (account.info.balance, account.info.nonce)).unwrap_or_default();
+    if balance < arguments[0] {
+        host.chain.recorder.balance(creator);
+        host.chain.recorder.outflow(creator, arguments[0]);
+    }
+    let result =
+        instructions::contract::create::<SALTED, _, _>(Frame { interpreter: &mut *interpreter, host });
+    if result.is_err_and(|reason| reason != InstructionResult::Suspend) {
+        let destination = if SALTED {
+            salted_destination(&interpreter.memory, creator, arguments)
+        } else {
+            Some(creator.create(nonce))
+        };
+        destination.into_iter().for_each(|address| host.chain.recorder.emptiness(address));
+    }
+    result
+}
+
+/// Where CREATE2 would have created; `None` if it did not come as far as reading its code.
+fn salted_destination(memory: &SharedMemory, creator: Address, arguments: [U256; 4]) -> Option<Address> {
+    let [_, offset, length, salt] = arguments;
+    let length = usize::try_from(length).ok()?;
+    let offset = if length == 0 { 0 } else { usize::try_from(offset).ok()? };
+    let is_there = offset.checked_add(length)? <= memory.len();
+    is_there.then(|| creator.create2_from_code(salt.to_be_bytes::<32>(), &*memory.slice_len(offset, length)))
+}
+
 /// Pushes the price in full width; revm's own is 128 bits wide.
 fn gas_price<D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecResult {
     frame.host.chain.recorder.environment(environment::GASPRICE);
     let price = frame.host.tx.effective_gas_price(frame.host.block.basefee);
-    if frame.interpreter.stack.push(price) {
-        Ok(())
-    } else {
-        Err(revm::interpreter::InstructionResult::StackOverflow)
-    }
+    if frame.interpreter.stack.push(price) { Ok(()) } else { Err(InstructionResult::StackOverflow) }
 }

@@ -4,24 +4,20 @@
 //! All amounts are 256 bits wide here; revm's own checks stop at 128 and are not used.
 
 use revm::bytecode::Bytecode;
-use revm::context_interface::Cfg;
-use revm::context_interface::cfg::gas_params::Eip2780TxInfo;
 use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
-use revm::context_interface::transaction::Transaction;
 use revm::interpreter::InitialAndFloorGas;
 use revm::primitives::eip4844::{GAS_PER_BLOB, VERSIONED_HASH_VERSION_KZG};
 use revm::state::AccountInfo;
 
 use super::environment::EvmTransaction;
 use super::failure::Failure;
-use super::{Context, ExecutionDatabase, authority};
+use super::{Context, ExecutionDatabase};
 use crate::block::InvalidTransaction;
 use crate::chainspec::{Fork, Rules};
 use crate::primitives::{KECCAK_EMPTY, U256};
-
-/// Most blobs of one transaction from Osaka on (EIP-7594).
-const MAX_BLOBS_PER_TRANSACTION: usize = 6;
+use crate::tx::charges::{Charges, MAX_REGULAR_GAS};
+use crate::tx::validity::is_type_active;
 
 /// Which checks apply. Transactions in blocks are held to all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +66,18 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
     let rules = context.chain.rules;
     let options = context.chain.options;
     envelope(&rules, &context.tx)?;
+    sender_and_fees(context)?;
+    if options.charge_intrinsic {
+        initial_gas_is_covered(&rules, &context.tx)?;
+        init_code_size(&rules, &context.tx)?;
+    }
+    observe_recipient(context);
+    Ok(initial_gas(context))
+}
+
+/// The checks that geth makes up to buying the gas, and buying it.
+fn sender_and_fees<D: ExecutionDatabase>(context: &mut Context<D>) -> Result<(), Failure> {
+    let (rules, options) = (&context.chain.rules, context.chain.options);
     let base_fee = context.block.basefee;
     let blob_base_fee = context.block.blob_excess_gas_and_price.map_or(0, |blobs| blobs.blob_gasprice);
     let tx = &context.tx;
@@ -79,11 +87,11 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
         nonce(tx, account)?;
     }
     if options.check_sender {
-        gas_limit_cap(&rules, tx, context.cfg.tx_gas_limit_cap())?;
+        gas_limit_cap(rules, tx)?;
         sender_is_not_a_contract(tx, account)?;
     }
-    fees(&rules, tx, base_fee, options)?;
-    blobs(&rules, tx, blob_base_fee, options)?;
+    fees(rules, tx, base_fee, options)?;
+    blobs(rules, tx, blob_base_fee, options)?;
     authorizations(tx)?;
     let cost = Cost::of(tx, base_fee, blob_base_fee)?;
     let mut balance = account.balance;
@@ -100,30 +108,12 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
     if tx.to.is_some() {
         sender.bump_nonce();
     }
-    drop(sender);
-    let gas = initial_gas(context);
-    if options.charge_intrinsic {
-        initial_gas_is_covered(context, &gas)?;
-        init_code_size(&rules, &context.tx, context.cfg.max_initcode_size())?;
-    }
-    Ok(gas)
+    Ok(())
 }
 
 /// What the envelope itself must satisfy at this fork.
 fn envelope(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
-    let supported = if tx.is_parallel {
-        rules.parallel_tx_type == Some(tx.tx_type)
-    } else {
-        match tx.tx_type {
-            0 => true,
-            1 => rules.fork >= Fork::Berlin,
-            2 => rules.fork >= Fork::London,
-            3 => rules.fork >= Fork::Cancun,
-            4 => rules.fork >= Fork::Prague,
-            _ => false,
-        }
-    };
-    if !supported {
+    if !is_type_active(tx.tx_type, tx.is_parallel, rules) {
         return Err(InvalidTransaction::TypeNotSupported { tx_type: tx.tx_type });
     }
     if let Some(have) = tx.chain_id
@@ -131,9 +121,8 @@ fn envelope(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction
     {
         return Err(InvalidTransaction::ChainId { have, want: rules.chain_id });
     }
-    let protected_too_early = tx.tx_type == 0 && tx.chain_id.is_some() && rules.fork < Fork::SpuriousDragon;
-    let malleable = rules.fork >= Fork::Homestead && tx.signature_s > authority::HALF_ORDER;
-    if protected_too_early || malleable {
+    // Whoever recovered the sender may have done so by later rules, which know EIP-155.
+    if tx.tx_type == 0 && tx.chain_id.is_some() && rules.fork < Fork::SpuriousDragon {
         return Err(InvalidTransaction::Other("invalid transaction v, r, s values".into()));
     }
     Ok(())
@@ -154,11 +143,11 @@ fn nonce(tx: &EvmTransaction, account: &AccountInfo) -> Result<(), InvalidTransa
 }
 
 /// EIP-7825; Amsterdam caps regular gas only, see [`initial_gas_is_covered`].
-fn gas_limit_cap(rules: &Rules, tx: &EvmTransaction, cap: u64) -> Result<(), InvalidTransaction> {
-    if rules.fork < Fork::Amsterdam && tx.gas_limit > cap {
-        return Err(InvalidTransaction::GasLimitCap { cap, tx: tx.gas_limit });
+fn gas_limit_cap(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
+    match rules.max_transaction_gas() {
+        Some(cap) if tx.gas_limit > cap => Err(InvalidTransaction::GasLimitCap { cap, tx: tx.gas_limit }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// EIP-3607, with EIP-7702's exception.
@@ -206,7 +195,7 @@ fn blobs(
     if tx.blob_versioned_hashes.is_empty() {
         return refuse("blob transaction missing blob hashes");
     }
-    if rules.fork >= Fork::Osaka && tx.blob_versioned_hashes.len() > MAX_BLOBS_PER_TRANSACTION {
+    if tx.blob_versioned_hashes.len() as u64 > rules.max_blobs_per_transaction() {
         return refuse("blob transaction has too many blobs");
     }
     let wrong = tx.blob_versioned_hashes.iter().position(|hash| hash[0] != VERSIONED_HASH_VERSION_KZG);
@@ -254,11 +243,7 @@ impl Cost {
     fn of(tx: &EvmTransaction, base_fee: u64, blob_base_fee: u128) -> Result<Self, InvalidTransaction> {
         let gas_limit = U256::from(tx.gas_limit);
         let blob_gas = U256::from(blob_gas(tx));
-        let required = gas_limit
-            .checked_mul(tx.max_fee_per_gas)
-            .and_then(|fee| fee.checked_add(tx.value))
-            .and_then(|sum| sum.checked_add(blob_gas.checked_mul(tx.max_fee_per_blob_gas)?))
-            .ok_or(InvalidTransaction::FundsOverflow { address: tx.caller })?;
+        let required = tx.cost.ok_or(InvalidTransaction::FundsOverflow { address: tx.caller })?;
         // Both factors are at most those above where the fee checks hold; where they are waived
         // the price is zero.
         let price = tx.effective_gas_price(base_fee);
@@ -276,56 +261,52 @@ fn insufficient_funds(tx: &EvmTransaction, have: U256, want: U256) -> InvalidTra
     InvalidTransaction::InsufficientFunds { address: tx.caller, have, want: want.to_string() }
 }
 
+/// From Amsterdam on a transaction pays for the account that its value or its code creates
+/// (EIP-2780).
+fn observe_recipient<D: ExecutionDatabase>(context: &mut Context<D>) {
+    let tx = &context.tx;
+    if context.chain.rules.fork < Fork::Amsterdam {
+        return;
+    }
+    match tx.to {
+        Some(recipient) if !tx.value.is_zero() => context.chain.recorder.emptiness(recipient),
+        Some(_) => {}
+        None => context.chain.recorder.emptiness(tx.caller.create(tx.nonce)),
+    }
+}
+
 /// Intrinsic gas and floor, counted over the whole data.
 fn initial_gas<D: ExecutionDatabase>(context: &Context<D>) -> InitialAndFloorGas {
-    let (tx, cfg) = (&context.tx, &context.cfg);
     if !context.chain.options.charge_intrinsic {
         return InitialAndFloorGas::default();
     }
-    let decomposed = cfg
-        .is_amsterdam_eip2780_enabled()
-        .then(|| Eip2780TxInfo { value: tx.value, is_self_transfer: tx.to == Some(tx.caller) });
-    let slots: usize = tx.access_list.iter().map(|item| item.storage_keys.len()).sum();
-    let mut gas = cfg.gas_params().initial_tx_gas(
-        &tx.data,
-        tx.to.is_none(),
-        tx.access_list.len() as u64,
-        slots as u64,
-        tx.authorization_list_len() as u64,
-        decomposed,
-    );
-    if !cfg.is_amsterdam_eip8037_enabled() {
-        gas.set_initial_state_gas(0);
-    }
-    gas
+    let Charges { intrinsic, floor } = context.tx.charges;
+    InitialAndFloorGas::default().with_initial_regular_gas(intrinsic).with_floor_gas(floor)
 }
 
-fn initial_gas_is_covered<D: ExecutionDatabase>(
-    context: &Context<D>,
-    gas: &InitialAndFloorGas,
-) -> Result<(), InvalidTransaction> {
-    let (have, cfg) = (context.tx.gas_limit, &context.cfg);
-    let want = gas.initial_total_gas();
-    if have < want {
-        return Err(InvalidTransaction::IntrinsicGas { have, want });
+fn initial_gas_is_covered(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
+    let have = tx.gas_limit;
+    let Charges { intrinsic, floor } = tx.charges;
+    if have < intrinsic {
+        return Err(InvalidTransaction::IntrinsicGas { have, want: intrinsic });
     }
-    let floor = gas.floor_gas();
-    if context.chain.rules.fork >= Fork::Prague && have < floor {
+    if have < floor {
         return Err(InvalidTransaction::FloorDataGas { have, want: floor });
     }
-    let cap = cfg.tx_gas_limit_cap();
-    let regular = gas.initial_regular_gas().max(floor);
-    if cfg.is_amsterdam_eip8037_enabled() && have > cap && regular > cap {
-        return Err(InvalidTransaction::FloorDataGas { have: cap, want: regular });
+    let least = tx.charges.least_gas_limit();
+    if rules.fork >= Fork::Amsterdam && least > MAX_REGULAR_GAS {
+        return Err(InvalidTransaction::FloorDataGas { have: MAX_REGULAR_GAS, want: least });
     }
     Ok(())
 }
 
 /// EIP-3860, over the whole data.
-fn init_code_size(rules: &Rules, tx: &EvmTransaction, limit: usize) -> Result<(), InvalidTransaction> {
-    let size = tx.data.len();
-    if rules.fork >= Fork::Shanghai && tx.to.is_none() && size > limit {
-        return Err(InvalidTransaction::InitCodeSize { size, limit });
+fn init_code_size(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
+    let size = tx.data_length;
+    match rules.max_init_code_size() {
+        Some(limit) if tx.to.is_none() && size > limit => {
+            Err(InvalidTransaction::InitCodeSize { size, limit })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

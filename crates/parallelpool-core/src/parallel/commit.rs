@@ -195,7 +195,7 @@ impl<'a> Committer<'a> {
         match self.job.caller {
             Caller::Import => {
                 let hash = self.job.transactions[index].tx.hash;
-                Err(ExecuteError::Transaction { index, hash, reason })
+                Err(ExecuteError::Transaction { index, hash, reason: reason.into() })
             }
             Caller::Build(_) => {
                 self.left_out.push(LeftOut { candidate: index, reason });

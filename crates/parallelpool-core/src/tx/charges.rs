@@ -34,12 +34,23 @@ impl Charges {
 /// geth's `gas uint64 overflow` cannot happen: each charge is at most a few thousand gas a byte of
 /// the transaction, and one that fits in memory has less than 2^48 bytes.
 pub fn charges(tx: &Transaction, sender: Option<&Address>, rules: &Rules) -> Charges {
+    charges_by(&GasParams::new_spec(rules.spec_id), tx, sender, rules)
+}
+
+/// The same from the spec's own table, for callers that hold it already: getting it costs a
+/// reference count that all threads share.
+pub(crate) fn charges_by(
+    params: &GasParams,
+    tx: &Transaction,
+    sender: Option<&Address>,
+    rules: &Rules,
+) -> Charges {
     let storage_keys = tx.access_list.iter().map(|item| item.storage_keys.len() as u64).sum();
     let to_and_value = (rules.fork >= Fork::Amsterdam).then(|| Eip2780TxInfo {
         value: tx.value,
         is_self_transfer: tx.to.is_some() && tx.to.as_ref() == sender,
     });
-    let gas = GasParams::new_spec(rules.spec_id).initial_tx_gas(
+    let gas = params.initial_tx_gas(
         &tx.data,
         tx.to.is_none(),
         tx.access_list.len() as u64,

@@ -134,7 +134,7 @@ pub fn check_static(
     sender: &Result<Address, SenderError>,
     rules: &Rules,
 ) -> Result<Charges, StaticError> {
-    if !is_type_active(tx, rules) {
+    if !is_type_active(tx.tx_type, tx.is_parallel, rules) {
         return Err(StaticError::TypeNotSupported);
     }
     let sender = sender.as_ref().map_err(Clone::clone)?;
@@ -146,9 +146,10 @@ pub fn check_static(
     check_gas(tx, sender, rules)
 }
 
-fn is_type_active(tx: &Transaction, rules: &Rules) -> bool {
-    match tx.tx_type {
-        _ if tx.is_parallel => rules.parallel_tx_type == Some(tx.tx_type),
+/// Whether transactions of this type exist under these rules.
+pub(crate) fn is_type_active(tx_type: u8, is_parallel: bool, rules: &Rules) -> bool {
+    match tx_type {
+        _ if is_parallel => rules.parallel_tx_type == Some(tx_type),
         0 => true,
         ACCESS_LIST_TX_TYPE => rules.fork >= Fork::Berlin,
         DYNAMIC_FEE_TX_TYPE => rules.fork >= Fork::London,

@@ -1,3 +1,5 @@
+mod observing;
+
 use super::*;
 use crate::primitives::{KECCAK_EMPTY, keccak256};
 use crate::state::database::ViewDatabase;

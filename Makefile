@@ -1,0 +1,165 @@
+# Every command of the project. People, CI, the image and the README call these targets and nothing else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+
+PYTHON ?= python3
+ARGS ?=
+# Profile of the wheel; the image takes `dist`, which builds slowly and runs fastest.
+PROFILE ?= release
+FIXTURES ?= $(or $(PARALLELPOOL_FIXTURES),../shared/fixtures)
+
+VENV := .venv
+HOST_PATH := $(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_CONSTRAINT := constraints.txt
+export PIP_QUIET := 1
+unexport PYTHONHOME
+
+ENGINE := parallelpool/_core.abi3.so
+ENGINE_SOURCES := $(shell find crates/*/src crates/*/Cargo.toml -type f) \
+    Cargo.toml Cargo.lock rust-toolchain.toml pyproject.toml
+
+# Plain cargo calls see what maturin sets, otherwise pyo3 and all above it is rebuilt at every switch.
+CARGO := PYO3_BUILD_EXTENSION_MODULE=1 \
+    PYO3_CONFIG_FILE="$$(ls -t "$${CARGO_TARGET_DIR:-$(CURDIR)/target}"/maturin/pyo3-config-*.txt | head -n 1)" \
+    cargo
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# ---------------------------------------------------------------- setting up
+
+$(VENV)/.python:
+	@PATH="$(HOST_PATH)"; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed, as in: make PYTHON=python3.12 build" >&2; exit 1; }; \
+	$(PYTHON) -c 'import ensurepip, venv' \
+	    || { echo "Python's venv module is needed (Debian: python3-venv)" >&2; exit 1; }; \
+	echo "making $(VENV)"; \
+	$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --upgrade pip
+	@touch $@
+
+$(VENV)/.build-tools: $(VENV)/.python constraints.txt pyproject.toml
+	@echo "installing the build tools into $(VENV)"
+	@$(VENV)/bin/python -m pip install --group build
+	@touch $@
+
+$(VENV)/.check-tools: $(VENV)/.build-tools
+	@echo "installing the test and lint tools into $(VENV)"
+	@$(VENV)/bin/python -m pip install --group check
+	@touch $@
+
+$(ENGINE): $(ENGINE_SOURCES) $(VENV)/.build-tools
+	@command -v cargo >/dev/null \
+	    || { echo "a Rust toolchain is needed: cargo is not on the PATH" >&2; exit 1; }
+	@echo "building the engine"
+	maturin develop --release --locked
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.check-tools ## set up .venv with all tools
+.PHONY: build
+build: $(ENGINE) ## build the engine (release profile) and install the daemon into .venv
+
+# ---------------------------------------------------------------- running
+
+.PHONY: run
+run: build ## start the daemon on its dev chain, data in data/; flags: ARGS="--http.port 9545"
+	@PARALLELPOOL_DATADIR="$${PARALLELPOOL_DATADIR:-data}" exec $(VENV)/bin/parallelpool $(ARGS)
+
+.PHONY: demo
+demo: build install ## show the whole line, from signed bytes to receipts, on a fresh daemon
+	@$(VENV)/bin/python -m examples.demo $(ARGS)
+
+.PHONY: bench
+bench: build ## time real blocks, serial against parallel
+	@$(VENV)/bin/parallelpool replay "$(FIXTURES)/mainnet" --mode both $(ARGS)
+
+# ---------------------------------------------------------------- checking
+
+.PHONY: test
+test: lint typecheck test-rust test-python ## lint, types, Rust tests, Python tests
+
+.PHONY: test-all
+test-all: lint typecheck test-rust clients ## as test, with the slow ones and thorough properties
+	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-rust
+test-rust: build ## Rust tests
+	$(CARGO) test --release --locked --workspace
+
+.PHONY: test-python
+test-python: build install clients ## Python tests; one file: ARGS=tests/config/test_load.py
+	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS)
+
+.PHONY: lint
+lint: build install ## ruff, import layers, rustfmt, clippy; warnings are errors
+	ruff check .
+	ruff format --check .
+	lint-imports
+	cargo fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+.PHONY: typecheck
+typecheck: build install ## mypy strict; the engine's stub against the engine
+	mypy
+	$(VENV)/bin/python -m mypy.stubtest parallelpool._core
+
+.PHONY: format
+format: install ## format Python and Rust
+	ruff check --fix-only .
+	ruff format .
+	cargo fmt --all
+
+# JavaScript clients that the tests run against the daemon. Node comes from PyPI where there is none.
+CLIENTS := tests/clients/node_modules/.installed
+$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json | $(VENV)/.check-tools
+	@command -v npm >/dev/null || $(VENV)/bin/python -m pip install --group node
+	npm ci --prefix tests/clients --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+.PHONY: clients
+clients: $(CLIENTS) ## install cast, ethers and viem for the tests
+
+# ---------------------------------------------------------------- shipping
+
+.PHONY: docs
+docs: build ## write the generated pages and the example configuration
+	$(VENV)/bin/python -m config.reference
+
+.PHONY: docker
+docker: ## build the container image
+	docker build --tag parallelpool .
+
+.PHONY: dist-wheel
+dist-wheel: $(VENV)/.build-tools ## build dist/*.whl with PROFILE (release or dist)
+	rm -rf dist
+	maturin build --profile $(PROFILE) --locked --compatibility linux --out dist
+
+.PHONY: install-runtime
+install-runtime: ## install dist/*.whl and what it needs to run into PREFIX
+	@test -n "$(PREFIX)" || { echo "say where: make install-runtime PREFIX=/opt/parallelpool" >&2; exit 1; }
+	PATH="$(HOST_PATH)" $(PYTHON) -m venv --clear $(PREFIX)
+	VIRTUAL_ENV= $(PREFIX)/bin/python -m pip install dist/*.whl
+	mkdir -p $(PREFIX)/data
+
+.PHONY: lock
+lock: ## renew constraints.txt with the newest versions that pyproject.toml allows
+	rm -rf $(VENV)
+	PIP_CONSTRAINT= $(MAKE) build install
+	$(VENV)/bin/python -m pip list --format freeze --exclude parallelpool --exclude setuptools > constraints.txt
+
+.PHONY: clean
+clean: ## remove everything that was built; data/ stays
+	rm -rf $(VENV) target dist $(ENGINE) tests/clients/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
