@@ -6,7 +6,7 @@ use alloy_trie::nodes::{RlpNode, TrieNode};
 use super::editor::{decode_account, read_reference};
 use super::{EMPTY_ROOT_HASH, Nibbles, TrieId, TrieNodes};
 use crate::error::StateError;
-use crate::primitives::{Address, B256, Bytes, KECCAK_EMPTY, U256, keccak256};
+use crate::primitives::{Address, B256, Bytes, U256, keccak256};
 use crate::state::Account;
 
 /// An account, some of its slots, and the nodes that prove them.
@@ -41,9 +41,9 @@ impl AccountProof {
         self.account.map_or(B256::ZERO, |account| account.code_hash)
     }
 
-    /// Whether the account has code.
-    pub fn has_code(&self) -> bool {
-        self.account.is_some_and(|account| account.code_hash != KECCAK_EMPTY)
+    /// The storage root as JSON-RPC shows it: zero for an absent account, as geth answers.
+    pub fn storage_hash(&self) -> B256 {
+        self.account.map_or(B256::ZERO, |_| self.storage_root)
     }
 }
 

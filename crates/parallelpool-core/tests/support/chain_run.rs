@@ -18,7 +18,7 @@ pub(crate) struct ChainRun {
     pub(crate) spec: ChainSpec,
     pub(crate) state: MemoryState,
     pub(crate) head: Header,
-    tries: TrieOverlay<EmptyTrie>,
+    pub(crate) tries: TrieOverlay<EmptyTrie>,
     known: HashMap<B256, (Header, Vec<Header>)>,
     executor: Executor,
     options: ExecuteOptions,
