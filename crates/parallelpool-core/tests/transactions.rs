@@ -321,7 +321,7 @@ fn each_rule_that_needs_no_state_is_enforced() {
             Transaction { max_priority_fee_per_gas: U256::from(8), ..dynamic.clone() },
         ),
         ("cost_overflow", Fork::Osaka, Transaction { max_fee_per_gas: U256::MAX >> 1, ..dynamic.clone() }),
-        ("cost_overflow", Fork::Osaka, Transaction { value: U256::MAX, ..dynamic.clone() }),
+        ("", Fork::Osaka, Transaction { value: U256::MAX, ..dynamic.clone() }),
         ("cost_overflow", Fork::Osaka, Transaction { max_fee_per_blob_gas: U256::MAX >> 1, ..blob.clone() }),
         ("no_blobs", Fork::Osaka, Transaction { blob_versioned_hashes: vec![], ..blob.clone() }),
         (
