@@ -78,6 +78,9 @@ pub enum StateError {
     /// The state of that block is not available (pruned, or the block is unknown).
     #[error("state of block {0} is not available")]
     Unavailable(u64),
+    /// The execution ran past its deadline.
+    #[error("execution interrupted")]
+    Interrupted,
     /// Speculative execution was called off; never leaves the executor.
     #[error("speculation aborted")]
     Speculation,

@@ -1,21 +1,19 @@
 //! The chain through all forks, imported, read back at every height, reverted and refused.
 
+mod devchain;
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::block_codec::{Block, blocks};
-use parallelpool_core::chain::{BlockAttributes, Chain, ChainOptions};
+use parallelpool_core::chain::{BlockAttributes, Chain};
 use parallelpool_core::primitives::{Address, B256, Bytes, U256};
 use parallelpool_core::roots;
 use parallelpool_core::state::{Account, StateChanges};
-use parallelpool_core::store::Durability;
 use parallelpool_core::trie::{EMPTY_ROOT_HASH, state_root_of};
 use parallelpool_core::tx::recover::recover_sender;
-use parallelpool_core::workers::Workers;
 
 /// The public chain of 54 blocks.
 struct PublicChain {
@@ -33,13 +31,7 @@ impl PublicChain {
     }
 
     fn open(&self, datadir: Option<&Path>) -> Chain {
-        Chain::open(ChainOptions {
-            genesis_json: &self.genesis,
-            datadir: datadir.map(Path::to_owned),
-            workers: Arc::new(Workers::new(2).expect("two threads")),
-            durability: Durability::Immediate,
-        })
-        .expect("the chain opens")
+        devchain::open(&self.genesis, datadir)
     }
 
     fn import_all(&self, chain: &Chain, mode: Mode) {
@@ -52,23 +44,6 @@ impl PublicChain {
 
 fn options(mode: Mode) -> ExecuteOptions {
     ExecuteOptions { mode, recheck: true, ..Default::default() }
-}
-
-/// A directory that is gone when this is dropped.
-struct TemporaryDirectory(PathBuf);
-
-impl TemporaryDirectory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("parallelpool-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("the temporary directory can be made");
-        Self(path)
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Every account and slot at the head, from the flat state.
@@ -112,18 +87,18 @@ fn all_blocks_are_imported_with_every_root() {
 #[test]
 fn blocks_are_found_by_number_hash_and_transaction_after_a_restart() {
     let Some(public) = PublicChain::read() else { return };
-    let directory = TemporaryDirectory::new("chain-restart");
-    let chain = public.open(Some(&directory.0));
+    let directory = devchain::TemporaryDirectory::new("chain-restart");
+    let chain = public.open(Some(directory.path()));
     for raw in &public.raw[..30] {
         chain.import_block(raw, &options(Mode::Serial)).expect("a good block");
     }
     drop(chain);
-    let chain = public.open(Some(&directory.0));
+    let chain = public.open(Some(directory.path()));
     assert_eq!(chain.head().header.number, 30);
     public.import_all(&chain, Mode::Serial);
     drop(chain);
 
-    let chain = public.open(Some(&directory.0));
+    let chain = public.open(Some(directory.path()));
     assert_eq!(chain.head().header.number, 54);
     for (number, raw) in (1..).zip(&public.raw) {
         let expected = Block::decode(raw).expect("a block");

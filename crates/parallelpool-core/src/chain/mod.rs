@@ -14,6 +14,7 @@ mod logs;
 mod open;
 mod produce;
 mod proof;
+mod simulation;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use import::ImportedBlock;
 pub use logs::{FoundLog, LogFilter};
 pub use open::ChainOptions;
 pub use produce::{BlockAttributes, BuiltBlock};
+pub use simulation::{BlockOverrides, CallOutcome, CallRequest, SimulationLimits, StateOverride};
 
 use crate::chainspec::{ChainSpec, Rules};
 use crate::error::CoreError;

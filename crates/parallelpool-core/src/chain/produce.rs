@@ -113,7 +113,7 @@ impl Chain {
     }
 
     /// A header with everything that is known before execution.
-    fn draft(
+    pub(super) fn draft(
         &self,
         parent: &SealedHeader,
         attributes: &BlockAttributes,

@@ -62,6 +62,7 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
             return Ok(result);
         }
         loop {
+            evm.ctx.chain.watch.step()?;
             let result = match evm.frame_run()? {
                 ItemOrResult::Item(init) => match init_frame(evm, init)? {
                     None => continue,

@@ -9,6 +9,7 @@
 //! each of which is asked at most once per key and execution.
 
 mod block_run;
+mod deadline;
 mod environment;
 mod failure;
 mod halt;
@@ -19,6 +20,8 @@ mod storage_metering;
 mod tests;
 mod validation;
 mod writes;
+
+use std::time::Instant;
 
 use revm::Database;
 use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journal, LocalContext};
@@ -31,6 +34,7 @@ use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
 use revm::state::TransactionId;
 
+use self::deadline::Watch;
 use self::environment::EvmTransaction;
 use self::failure::Failure;
 use self::halt::StoppedAt;
@@ -167,6 +171,7 @@ struct Chain {
     /// Several transactions share the journal: fees are credited in it, and accounts settled.
     keeps_journal: bool,
     beneficiary_destroyed: bool,
+    watch: Watch,
 }
 
 /// An EVM for one block and one database, made once per worker and block.
@@ -217,6 +222,7 @@ impl<D: ExecutionDatabase> Evm<D> {
                 fee: U256::ZERO,
                 keeps_journal: false,
                 beneficiary_destroyed: false,
+                watch: Watch::default(),
             },
             local: LocalContext::default(),
             error: Ok(()),
@@ -234,6 +240,14 @@ impl<D: ExecutionDatabase> Evm<D> {
     /// Whether executions list what they loaded.
     pub fn record_touched(&mut self, record: bool) {
         self.records_touched = record;
+    }
+
+    /// Ends runs with [`StateError::Interrupted`] from then on. For calls, not for blocks.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        if deadline.is_some() {
+            deadline::install::<D>(self.machine.instruction.instruction_table_mut());
+        }
+        self.machine.ctx.chain.watch = Watch::new(deadline);
     }
 
     /// The database.
@@ -324,8 +338,16 @@ impl<D: ExecutionDatabase> Evm<D> {
             context.tx.lower_gas_limit(cap);
         }
         context.chain.options = options;
+        // revm cuts gas above the cap off where it should have been refused. A call is not refused.
+        let is_capped = options.check_sender || context.chain.rules.fork >= Fork::Amsterdam;
+        context.cfg.tx_gas_limit_cap = if is_capped { None } else { Some(u64::MAX) };
         let waives_fees = !options.check_base_fee && context.tx.max_fee_per_gas.is_zero();
         context.block.basefee = if waives_fees { 0 } else { self.base_fee };
+        if let (Some(price), Some(blobs)) =
+            (options.blob_base_fee, &mut context.block.blob_excess_gas_and_price)
+        {
+            blobs.blob_gasprice = price;
+        }
     }
 
     /// Runs the transaction that is set, on the journal as it is.

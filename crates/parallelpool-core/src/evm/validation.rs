@@ -35,6 +35,8 @@ pub struct CallOptions {
     pub charge_intrinsic: bool,
     /// Greatest gas limit; a greater one is lowered.
     pub gas_cap: Option<u64>,
+    /// Wei per blob gas in place of the block's own, for this call and all later ones.
+    pub blob_base_fee: Option<u128>,
 }
 
 impl CallOptions {
@@ -46,6 +48,7 @@ impl CallOptions {
         check_funds: true,
         charge_intrinsic: true,
         gas_cap: None,
+        blob_base_fee: None,
     };
 
     /// As geth runs `eth_call`: nonce and sender are free, fees only count where given.
