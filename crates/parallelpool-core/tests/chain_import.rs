@@ -65,12 +65,12 @@ fn answers(chain: &Chain, number: Option<u64>, keys: &[(Address, Vec<U256>)]) ->
         .collect()
 }
 
-#[test]
-fn all_blocks_are_imported_with_every_root() {
+fn import_with_every_root(mode: Mode) {
     let Some(public) = PublicChain::read() else { return };
     let chain = public.open(None);
     for (number, raw) in (1..).zip(&public.raw) {
-        let imported = chain.import_block(raw, &options(Mode::Serial)).expect("a good block");
+        let imported = chain.import_block(raw, &options(mode)).expect("a good block");
+        assert_eq!(imported.statistics.parallel, mode == Mode::Parallel, "block {number}");
         let header = &imported.block.block.header;
         assert_eq!(chain.head().header, *header);
         assert_eq!(header.number, number);
@@ -82,6 +82,16 @@ fn all_blocks_are_imported_with_every_root() {
     assert_eq!(chain.head().header.number, 54);
     let failed = chain.import_block(&public.raw[53], &options(Mode::Serial)).expect_err("it is there");
     assert!(failed.to_string().starts_with("block 54 refused: unknown ancestor"), "{failed}");
+}
+
+#[test]
+fn all_blocks_are_imported_with_every_root() {
+    import_with_every_root(Mode::Serial);
+}
+
+#[test]
+fn all_blocks_are_imported_in_parallel_with_every_root() {
+    import_with_every_root(Mode::Parallel);
 }
 
 #[test]
@@ -196,7 +206,7 @@ fn reverted_blocks_are_gone_and_can_be_imported_again() {
         assert!(chain.block_by_number(number + 1).expect("readable").is_none());
         let gone = Block::decode(&public.raw[number as usize]).expect("a block");
         assert!(chain.block_by_hash(&gone.hash).expect("readable").is_none());
-        public.import_all(&chain, Mode::Serial);
+        public.import_all(&chain, Mode::Parallel);
         assert_eq!(whole_state(&chain), end, "from block {number} again");
     }
     assert_eq!(chain.revert_to(55).expect_err("above the head").kind(), "invalid_argument");
@@ -257,7 +267,7 @@ fn bad_blocks_are_refused_by_number_and_reason_and_change_nothing() {
             }),
         ),
         (
-            "could not recover tx 0",
+            "transaction 0: ",
             Box::new(|block| {
                 block.transactions[0] = Bytes::from_static(&[2, 0xc0]);
                 reseal_transactions(block);
@@ -271,9 +281,10 @@ fn bad_blocks_are_refused_by_number_and_reason_and_change_nothing() {
             }),
         ),
     ];
-    for (reason, change) in cases {
+    for (index, (reason, change)) in cases.into_iter().enumerate() {
+        let mode = if index % 2 == 0 { Mode::Serial } else { Mode::Parallel };
         let bad = changed(good, change);
-        let error = chain.import_block(&bad, &options(Mode::Serial)).expect_err(reason);
+        let error = chain.import_block(&bad, &options(mode)).expect_err(reason);
         assert_eq!(error.kind(), "block_refused", "{error}");
         let text = error.to_string();
         let expected = if reason == "invalid block number" { 48 } else { 47 };

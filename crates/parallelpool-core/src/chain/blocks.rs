@@ -8,14 +8,12 @@ use alloy_rlp::{Decodable, Header as RlpHeader};
 use super::{Chain, ChainHead, SealedHeader};
 use crate::block::Receipt;
 use crate::block_codec::Block;
-use crate::chainspec::Fork;
 use crate::error::CoreError;
-use crate::primitives::{B256, Bytes, keccak256};
+use crate::primitives::{B256, Bytes};
 use crate::state::StateChanges;
 use crate::store::{NewBlock, Signed, Snapshot, StoreHead};
 use crate::trie::TrieUpdate;
 use crate::tx::decode::decode;
-use crate::tx::recover::{SignatureRules, recover_sender_under};
 use crate::tx::{RecoveredTransaction, SharedTransaction};
 
 /// A block of the chain.
@@ -115,32 +113,6 @@ impl Chain {
         let tx = decode(raw, self.spec.parallel_tx_type)
             .map_err(|error| CoreError::Storage(format!("stored transaction: {error}")))?;
         Ok(Arc::new(RecoveredTransaction { tx, sender: signed.sender }))
-    }
-
-    /// Decodes a block's transactions and recovers their senders by all workers. The error names
-    /// the first that is none.
-    pub(super) fn recover_transactions(
-        &self,
-        raw: &[Bytes],
-        fork: Fork,
-    ) -> Result<Vec<SharedTransaction>, String> {
-        let rules = SignatureRules::of(fork);
-        let recover = |raw: &Bytes| {
-            let tx = decode(raw, self.spec.parallel_tx_type).map_err(|error| error.to_string())?;
-            if tx.sidecar.is_some() {
-                return Err("blob sidecar in a block".to_owned());
-            }
-            let sender =
-                recover_sender_under(rules, &tx, self.spec.chain_id).map_err(|error| error.to_string())?;
-            Ok(Arc::new(RecoveredTransaction { tx, sender }))
-        };
-        let recovered = self.workers.map(raw, recover);
-        let name = |(index, result): (usize, Result<_, String>)| {
-            result.map_err(|error| {
-                format!("could not recover tx {index} [{}]: {error}", keccak256(&raw[index]))
-            })
-        };
-        recovered.into_iter().enumerate().map(name).collect()
     }
 
     /// Stores a block on the head. The caller holds the lock on writing.

@@ -43,7 +43,8 @@ impl Chain {
         }
         self.check_against_parent(&head, &block, refuse)?;
         let rules = self.spec.rules_of(&block.header);
-        let transactions = self.recover_transactions(&block.transactions, rules.fork).map_err(refuse)?;
+        let transactions =
+            block.recover_transactions(&rules, &self.workers).map_err(|error| refuse(error.to_string()))?;
         let options = ExecuteOptions {
             keep_transaction_changes: options.keep_transaction_changes || keeps_intermediate_roots(&rules),
             ..options.clone()

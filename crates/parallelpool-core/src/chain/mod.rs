@@ -14,7 +14,7 @@ mod logs;
 mod open;
 mod produce;
 mod proof;
-mod simulation;
+pub mod simulation;
 
 use std::sync::Arc;
 

@@ -133,7 +133,7 @@ impl Chain {
     }
 
     /// The environment of the block that would be made now.
-    fn pending_environment(&self, head: &super::SealedHeader) -> Result<BlockContext, CoreError> {
+    pub(super) fn pending_environment(&self, head: &super::SealedHeader) -> Result<BlockContext, CoreError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let attributes = BlockAttributes {
             timestamp: now.max(head.header.timestamp + 1),
