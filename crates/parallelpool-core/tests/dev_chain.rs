@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parallelpool_core::chain::{Chain, ChainOptions, FoundLog, LogFilter};
 use parallelpool_core::genesis::dev_genesis_json;
+use parallelpool_core::header::MAX_BLOCK_BYTES;
 use parallelpool_core::primitives::{Address, B256, U256, keccak256};
 use parallelpool_core::store::Durability;
 use parallelpool_core::trie::state_root_of;
@@ -160,6 +161,32 @@ fn another_genesis_is_refused_with_both_hashes() {
         words.starts_with(&format!("database contains incompatible genesis (have {hash}, new 0x")),
         "{words}"
     );
+}
+
+#[test]
+fn a_built_block_stays_below_the_size_limit_and_fills_it_well() {
+    let genesis = dev_genesis_json().replace("0x3938700", "0x1dcd6500");
+    assert_ne!(genesis, dev_genesis_json(), "the dev genesis has 60 million gas");
+    let chain = devchain::open(genesis.as_bytes(), None);
+    let to = Some(Address::repeat_byte(3));
+    let candidates: Vec<_> =
+        (0..9).map(|nonce| devchain::with_gas(nonce, to, &vec![0; 1_000_000], 16_000_000)).collect();
+    let built = devchain::build(&chain, &candidates);
+    assert_eq!(built.included, Vec::from_iter(0..8));
+    let reasons: Vec<_> =
+        built.left_out.iter().map(|left| (left.candidate, left.reason.to_string())).collect();
+    assert_eq!(reasons, [(8, "block size limit reached".to_owned())]);
+    let room = MAX_BLOCK_BYTES - built.block.raw.len();
+    assert!(room < 1_000_000, "{room} bytes are left");
+    // What fits to the last byte but a few of prefixes is not left out.
+    let filler = devchain::with_gas(8, to, &vec![0; room - 150], 16_000_000);
+    let full = devchain::build(&chain, &[&candidates[..8], &[filler]].concat());
+    assert_eq!(full.included.len(), 9, "{:?}", full.left_out);
+    assert!(full.block.raw.len() <= MAX_BLOCK_BYTES);
+    chain.commit(&full).expect("nothing came between");
+
+    let other = devchain::open(genesis.as_bytes(), None);
+    other.import_block(&full.block.raw, &Default::default()).expect("others take it");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::commitments::{commit_to_state, keeps_intermediate_roots};
 use super::{Chain, ChainHead};
 use crate::block::{ExecuteOptions, ExecutionStatistics, Receipt};
 use crate::block_codec::Block;
+use crate::chainspec::Fork;
 use crate::error::CoreError;
 use crate::executor::ExecuteError;
 use crate::header::{validate_block, validate_outcome};
@@ -43,6 +44,9 @@ impl Chain {
         }
         self.check_against_parent(&head, &block, refuse)?;
         let rules = self.spec.rules_of(&block.header);
+        if rules.fork >= Fork::Amsterdam {
+            return Err(refuse("block access lists (Amsterdam) are not supported".into()));
+        }
         let transactions =
             block.recover_transactions(&rules, &self.workers).map_err(|error| refuse(error.to_string()))?;
         let options = ExecuteOptions {

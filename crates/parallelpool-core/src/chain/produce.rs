@@ -122,7 +122,7 @@ impl Chain {
         let (number, timestamp) = (above.number + 1, attributes.timestamp);
         let fork = spec.fork_at(number, timestamp);
         if fork >= Fork::Amsterdam {
-            let reason = "building blocks with access lists (Amsterdam) is not supported".to_owned();
+            let reason = "block access lists (Amsterdam) are not supported".to_owned();
             return Err(CoreError::InvalidArgument(reason));
         }
         let merged = fork >= Fork::Paris || (above.number > 0 && above.difficulty.is_zero());

@@ -134,6 +134,8 @@ struct Disk {
     pending: Vec<(usize, Vec<u8>)>,
     /// Commits that have returned.
     acknowledged: u64,
+    /// Writes fail from now on.
+    full: bool,
     /// Possible contents after a power cut, with the commits that had returned before it.
     images: Vec<(Vec<u8>, u64)>,
 }
@@ -173,7 +175,11 @@ impl StorageBackend for DiskBackend {
     }
 
     fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
-        self.0.lock().written.resize(len as usize, 0);
+        let mut disk = self.0.lock();
+        if disk.full && len as usize > disk.written.len() {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        disk.written.resize(len as usize, 0);
         Ok(())
     }
 
@@ -188,6 +194,9 @@ impl StorageBackend for DiskBackend {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
         let mut disk = self.0.lock();
         let offset = offset as usize;
+        if disk.full {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
         disk.consider_a_cut();
         disk.written[offset..offset + data.len()].copy_from_slice(data);
         disk.pending.push((offset, data.to_vec()));
@@ -212,6 +221,7 @@ fn disk_with(content: Vec<u8>) -> DiskBackend {
         durable: content,
         pending: Vec::new(),
         acknowledged: 0,
+        full: false,
         images: Vec::new(),
     })))
 }
@@ -239,4 +249,47 @@ fn a_power_cut_between_any_two_writes_leaves_a_whole_block() {
         lost += u32::from(store.snapshot().head().number == acknowledged);
     }
     assert!(lost > 5, "only {lost} cuts hit an unfinished commit");
+}
+
+#[test]
+fn a_full_disk_refuses_the_block_and_all_later_ones_until_a_restart() {
+    let disk = disk_with(Vec::new());
+    let store = open_on(disk.clone());
+    let mut model = Model::default();
+    let mut number = 0;
+    let mut next = |model: &mut Model| {
+        number += 1;
+        let changes = changes_of_block(number, model);
+        model.apply(&changes);
+        changes
+    };
+    for _ in 0..10 {
+        append(&store, 0, &next(&mut model));
+    }
+    let head = store.snapshot().head();
+    disk.0.lock().full = true;
+    let changes = next(&mut model);
+    let snapshot = store.snapshot();
+    let trie =
+        crate::trie::update_state(&*snapshot, &changes, &crate::workers::Workers::new(1).expect("no thread"))
+            .expect("the nodes are readable");
+    let block = MadeUpBlock::after(head, 0);
+    let failed = store.append(&block.as_new(), &changes, &trie).expect_err("the disk is full");
+    assert_eq!(failed.kind(), "storage");
+    assert_eq!(store.snapshot().head(), head, "the head stays");
+
+    disk.0.lock().full = false;
+    let again =
+        store.append(&block.as_new(), &changes, &trie).expect_err("only a restart knows what is true");
+    assert_eq!(again.kind(), "storage");
+    assert_eq!(store.snapshot().head(), head);
+    drop(snapshot);
+    drop(store);
+    let content = disk.0.lock().written.clone();
+    let store = open_on(disk_with(content));
+    assert_whole(&store, 10, "after the disk was full");
+    if store.snapshot().head() == head {
+        append(&store, 0, &changes);
+    }
+    assert_whole(&store, 11, "and again");
 }

@@ -51,7 +51,20 @@ pub(crate) fn open(genesis_json: &[u8], datadir: Option<&Path>) -> Chain {
 
 /// A dynamic-fee transaction of [`SENDER`].
 pub(crate) fn transaction(nonce: u64, to: Option<Address>, value: u64, data: &[u8]) -> SharedTransaction {
-    let tx = Transaction {
+    signed(Transaction { value: U256::from(value), ..unsigned(nonce, to, data) })
+}
+
+/// One with this gas limit.
+pub(crate) fn with_gas(nonce: u64, to: Option<Address>, data: &[u8], gas_limit: u64) -> SharedTransaction {
+    signed(Transaction { gas_limit, ..unsigned(nonce, to, data) })
+}
+
+fn signed(tx: Transaction) -> SharedTransaction {
+    Arc::new(tx.signed(&SECRET_KEY).expect("a good key"))
+}
+
+fn unsigned(nonce: u64, to: Option<Address>, data: &[u8]) -> Transaction {
+    Transaction {
         tx_type: 2,
         is_parallel: false,
         chain_id: Some(31_337),
@@ -60,7 +73,7 @@ pub(crate) fn transaction(nonce: u64, to: Option<Address>, value: u64, data: &[u
         max_fee_per_gas: U256::from(100_000_000_000u64),
         max_priority_fee_per_gas: U256::from(1_000_000_000),
         to,
-        value: U256::from(value),
+        value: U256::ZERO,
         data: Bytes::copy_from_slice(data),
         access_list: Vec::new(),
         blob_versioned_hashes: Vec::new(),
@@ -73,8 +86,7 @@ pub(crate) fn transaction(nonce: u64, to: Option<Address>, value: u64, data: &[u
         signing_hash: B256::ZERO,
         raw: Bytes::new(),
         sidecar: None,
-    };
-    Arc::new(tx.signed(&SECRET_KEY).expect("a good key"))
+    }
 }
 
 pub(crate) fn creation(nonce: u64, init_code: &[u8]) -> SharedTransaction {
