@@ -223,11 +223,10 @@ impl<V: StateView> VersionedState<V> {
             let cell = self.accounts.cell(id.0);
             let fields = cell.fields.newest_before(at);
             let cleared = cell.clearings.newest_before(at);
-            let slots = cell.slots.lock();
-            let storage: Vec<(U256, U256)> = slots
-                .iter()
-                .filter_map(|slot| Some((self.slots.key(slot.0).1, self.written_slot(*slot, at, cleared)?)))
-                .collect();
+            let written =
+                |slot: &SlotId| Some((self.slots.key(slot.0).1, self.written_slot(*slot, at, cleared)?));
+            // The guard must go before `canonical_change`, which asks for the same slots again.
+            let storage: Vec<(U256, U256)> = cell.slots.lock().iter().filter_map(written).collect();
             if fields.is_none() && cleared.is_none() && storage.is_empty() {
                 continue;
             }
