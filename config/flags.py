@@ -58,7 +58,7 @@ def read_command_line(words: Sequence[str], options: Iterable[Option]) -> Comman
         if name in ("help", "h", "version", "v") and option is None:
             asks.add(name[0])
         elif option is None:
-            problems.append(unknown_name(f"--{name}", name, known))
+            problems.append(_unknown_flag(name, known))
             if not equals and rest and not rest[-1].startswith("-"):
                 rest.pop()  # most likely its value: one mistake, one message
         elif equals:
@@ -74,10 +74,19 @@ def read_command_line(words: Sequence[str], options: Iterable[Option]) -> Comman
     return CommandLine(tuple(settings), tuple(arguments), tuple(problems), "h" in asks, "v" in asks)
 
 
-def unknown_name(shown: str, name: str, known: Mapping[str, Option]) -> str:
-    """The problem with a name that is no setting's: geth's flag that is not offered, or a likely misspelling."""
+def _unknown_flag(name: str, known: Mapping[str, Option]) -> str:
+    flags = {option.name: option.flag for option in known.values()}
+    return unknown_name(f"--{name}", name, flags, "flag provided but not defined")
+
+
+def unknown_name(shown: str, name: str, known: Mapping[str, str], words: str = "no such setting") -> str:
+    """
+    The problem with a name that is no setting's: a flag of geth's that is not offered, or a misspelling.
+
+    `known` says for each setting's name how it is spelt where the unknown one stood.
+    """
     reason = refusal(name)
     if reason is not None:
         return f"{shown}: not supported: {reason}"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"{shown}: flag provided but not defined" + (f", did you mean --{near[0]}?" if near else "")
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"{shown}: {words}" + (f", did you mean {known[near[0]]}?" if near else "")

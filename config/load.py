@@ -107,7 +107,7 @@ def _read_environment(environment: Mapping[str, str], gathering: Gathering) -> N
             gathering.text(known[variable], variable, environment[variable])
         elif variable.startswith(ENVIRONMENT_PREFIX):
             name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().replace("_", ".")
-            names = {option.name: option for option in options()}
+            names = {option.name: option.variable for option in options()}
             gathering.problems.append(unknown_name(variable, name, names))
 
 
@@ -137,16 +137,21 @@ def _read_table(table: Mapping[str, Any], above: tuple[str, ...], path: Path, ga
     tables = {keys[:length] for keys in known for length in range(1, len(keys))}
     for key, value in table.items():
         keys = (*above, key)
-        shown = f"{path}: [{'.'.join(above)}] {key}" if above else f"{path}: {key}"
+        shown = f"{path}: {_spelt(keys)}"
         if keys in known:
             gathering.toml(known[keys], shown, value)
         elif keys not in tables:
-            names = {".".join(option.keys): option for option in options()}
+            names = {".".join(option.keys): _spelt(option.keys) for option in options()}
             gathering.problems.append(unknown_name(shown, ".".join(keys), names))
         elif isinstance(value, dict):
             _read_table(value, keys, path, gathering)
         else:
             gathering.problems.append(f"{path}: {'.'.join(keys)}: must be a table, as [{'.'.join(keys)}]")
+
+
+def _spelt(keys: Sequence[str]) -> str:
+    *above, key = keys
+    return f"[{'.'.join(above)}] {key}" if above else key
 
 
 def build(schema: type[Schema], values: Mapping[str, object], above: tuple[str, ...] = ()) -> Schema:

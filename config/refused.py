@@ -14,14 +14,6 @@ NO_KEYS: Final = "no keys are kept here: sign outside"
 NO_PUBLIC_CHAIN: Final = "the chain is embedded: give its genesis by --genesis"
 
 REASONS: Final[dict[str, str]] = {
-    "authrpc.addr": NO_AUTH,
-    "authrpc.jwtsecret": NO_AUTH,
-    "authrpc.port": NO_AUTH,
-    "authrpc.vhosts": NO_AUTH,
-    "blobpool.datacap": NO_BLOBS,
-    "blobpool.datadir": NO_BLOBS,
-    "blobpool.fetchprobability": NO_BLOBS,
-    "blobpool.pricebump": NO_BLOBS,
     "bootnodes": NO_NETWORK,
     "cache": "the engine sizes its caches by itself",
     "datadir.minfreedisk": "free disk space is not watched here",
@@ -57,6 +49,8 @@ REASONS: Final[dict[str, str]] = {
 }
 
 FAMILIES: Final[dict[str, str]] = {
+    "authrpc": NO_AUTH,
+    "blobpool": NO_BLOBS,
     "metrics.influxdb": "metrics are read from /metrics, not pushed",
     "override.": "forks follow from the genesis",
     "rpc.telemetry": "there is no OpenTelemetry export here",

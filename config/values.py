@@ -155,9 +155,10 @@ def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError(f"is no path: {text!r}")
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError as error:  # pathlib's, for a user without a home
         raise ValueError(f"is no path: {text!r}: {error}") from None
+    return path.absolute() if "/" in text else path  # a bare name is left for where it belongs
 
 
 def _address(text: str) -> Address:
