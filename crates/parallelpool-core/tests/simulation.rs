@@ -437,6 +437,8 @@ fn estimates_that_cannot_be_say_why() {
     );
     let poor_and_paying = CallRequest { gas_price: Some(U256::from(1_000_000_000)), ..poor.clone() };
     assert_eq!(words(&poor_and_paying), "insufficient funds for transfer");
+    let nothing = CallRequest { value: U256::ZERO, ..poor_and_paying.clone() };
+    assert_eq!(words(&nothing), "insufficient funds for transfer");
     let balance = U256::from(5_000_000_000_000u64);
     let with_little = CallRequest {
         value: U256::ZERO,

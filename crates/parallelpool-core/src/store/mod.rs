@@ -47,13 +47,16 @@ use write::BlockWriter;
 /// Version of the tables' layout. A store of another version is refused, never guessed at.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Blocks between two that are synced, where not every one is.
+const EVENTUAL_INTERVAL: u64 = 64;
+
 /// When a committed block is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// Before the commit returns: a block that was announced survives a power cut.
     #[default]
     Immediate,
-    /// At the next immediate commit or orderly close. A crash may lose the newest blocks, but
+    /// With every 64th block and at an orderly close. A crash may lose the blocks since, but
     /// never parts of one. For imports that can be repeated.
     Eventual,
 }
@@ -179,8 +182,8 @@ impl Store {
     fn begin_write(&self, head: StoreHead) -> Result<redb::WriteTransaction, CoreError> {
         let mut transaction = self.database.begin_write().map_err(storage_error)?;
         let durability = match self.durability {
-            Durability::Immediate => redb::Durability::Immediate,
-            Durability::Eventual => redb::Durability::None,
+            Durability::Eventual if !head.number.is_multiple_of(EVENTUAL_INTERVAL) => redb::Durability::None,
+            Durability::Immediate | Durability::Eventual => redb::Durability::Immediate,
         };
         transaction.set_durability(durability).map_err(storage_error)?;
         // A commit that failed half-way may have become durable all the same. Then memory and

@@ -74,7 +74,8 @@ impl Stage {
         let fee_cap = request.fee_cap();
         if !fee_cap.is_zero() {
             let balance = self.state.account(&request.sender)?.map_or(U256::ZERO, |account| account.balance);
-            if !request.value.is_zero() && request.value >= balance {
+            // geth says so of an empty account that sends nothing, too.
+            if request.value >= balance {
                 return Ok(Err("insufficient funds for transfer"));
             }
             let mut available = balance - request.value;
