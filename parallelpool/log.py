@@ -16,21 +16,18 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from config.schema import LogConfig
 from parallelpool.errors import StartFailure
 
-TRACE: Final = 5
-"""Below `debug`, for `--verbosity 5`."""
-
 LEVELS: Final = (
-    logging.CRITICAL + 1,
+    logging.CRITICAL,
     logging.ERROR,
     logging.WARNING,
     logging.INFO,
     logging.DEBUG,
-    TRACE,
+    logging.NOTSET,
 )
-"""By verbosity: 0 silent, 1 error, 2 warning, 3 info, 4 debug, 5 trace."""
+"""Of our own lines, by verbosity: 0 silent, 1 error, 2 warning, 3 info, 4 debug, 5 trace."""
 
-LIBRARY_VERBOSITY: Final = 4
-"""From here on libraries may say more than warnings."""
+LIBRARY_LEVELS: Final = (*LEVELS[:3], logging.WARNING, logging.INFO, logging.DEBUG)
+"""Of libraries' lines: they speak one step later than we do."""
 
 
 class LineLogger:
@@ -61,7 +58,6 @@ def set_up(settings: LogConfig, verbosity: int, stream: TextIO | None = None) ->
     style = settings.format
     if style == "auto":
         style = "terminal" if stream.isatty() else "json"
-    level = LEVELS[verbosity]
     early: Sequence[Processor] = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -74,13 +70,11 @@ def set_up(settings: LogConfig, verbosity: int, stream: TextIO | None = None) ->
     late = _renderers(style, has_colours=stream.isatty())
     structlog.configure(
         processors=[*early, *late],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[verbosity]),
         logger_factory=lambda *names: LineLogger(stream, names[0] if names else None),
         cache_logger_on_first_use=True,
     )
-    _route_libraries(
-        early, late, stream, level if verbosity >= LIBRARY_VERBOSITY else max(level, logging.WARNING)
-    )
+    _route_libraries(early, late, stream, LIBRARY_LEVELS[verbosity])
 
 
 def hex_bytes(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

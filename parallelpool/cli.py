@@ -1,0 +1,181 @@
+"""
+The command line: words in, one program called with its settings, an exit code out.
+
+0 done, 1 the program failed, 2 the words, the file or the environment make no sense; then all problems stand on
+standard error. What the commands call is handed in (`Programs`), so nothing here starts anything by itself.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from platform import machine, python_version, system
+from typing import Final, Literal, Protocol, cast
+
+from config import NodeConfig, load
+from config.checks import Range
+from config.flags import CONFIG, CommandLine, read_command_line
+from config.options import Option, Section, options, sections
+from config.reference import config_toml, help_text
+from config.values import from_text
+from parallelpool import __version__
+from parallelpool.errors import ConfigurationError, StartFailure
+
+BLOCK_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+WRONG_USE: Final = 2
+FAILED: Final = 1
+
+USAGE: Final = """\
+parallelpool: a geth-compatible parallel transaction pool daemon
+
+  parallelpool [flags]                            start the daemon
+  parallelpool import [flags] FILE...             execute and store blocks from RLP files
+  parallelpool export [flags] FILE [FIRST [LAST]] write stored blocks to an RLP file
+  parallelpool replay [flags] PATH...             execute real blocks from files and check them
+  parallelpool dumpconfig [flags]                 print the settings in force as TOML
+  parallelpool version                            print the version
+
+Every flag is also a TOML key and an environment variable: docs/config.md."""
+
+ReplayMode = Literal["serial", "parallel", "both"]
+
+REPLAY: Final = Section(
+    keys=(),
+    title="Flags of replay",
+    options=(
+        Option(("mode",), ReplayMode, False, (), "both", "How to execute; both ways are compared."),
+        Option(("threads",), int, False, (Range(0, 1_024),), 0, "Threads of the engine; 0 is one per CPU."),
+        Option(("recheck",), bool, False, (), False, "Run each committed transaction once more and compare."),
+        Option(("json",), bool, False, (), False, "Print the results as JSON."),
+    ),
+)
+
+
+class Replay(Protocol):
+    """Executes real blocks; returns the exit code."""
+
+    def __call__(
+        self, *, paths: Sequence[Path], mode: ReplayMode, threads: int, recheck: bool, as_json: bool
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What the commands call. Each returns the exit code and may raise StartFailure or ConfigurationError."""
+
+    run: Callable[[NodeConfig], int]
+    import_blocks: Callable[[NodeConfig, Sequence[Path]], int]
+    export_blocks: Callable[[NodeConfig, Path, int | None, int | None], int]
+    """Settings, file, first and last block; `None` is the first and the last that there is."""
+    replay: Replay
+
+
+def main(words: Sequence[str], environment: Mapping[str, str], programs: Programs) -> int:
+    """Runs the command that `words` (without the program's name) ask for."""
+    try:
+        return _command(words, environment, programs)
+    except ConfigurationError as error:
+        count = len(error.problems)
+        print(f"parallelpool: {count} problem{'s' if count > 1 else ''} in the settings", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)
+        print("All flags: parallelpool --help", file=sys.stderr)
+        return WRONG_USE
+    except StartFailure as error:
+        print(f"parallelpool: {error}", file=sys.stderr)
+        return FAILED
+
+
+def version_text() -> str:
+    """Name, version, machine and Python, as `parallelpool version` prints them."""
+    return f"parallelpool {__version__} {system().lower()}-{machine()} python{python_version()}"
+
+
+def _command(words: Sequence[str], environment: Mapping[str, str], programs: Programs) -> int:
+    line = read_command_line(words, [*options(), CONFIG])
+    command, *arguments = line.arguments or ("run",)
+    if command == "replay":
+        place = list(words).index(command)
+        return _replay([*words[:place], *words[place + 1 :]], programs)
+    if line.asks_help or command == "help":
+        return _print_help(sections())
+    if command == "version" or line.asks_version:
+        print(version_text())
+        return 0
+    problems = (*line.problems, *_argument_problems(command, arguments))
+    settings = load(line.settings, environment, problems)
+    match command:
+        case "dumpconfig":
+            print(config_toml(settings), end="")
+            return 0
+        case "import":
+            return programs.import_blocks(settings, [Path(argument) for argument in arguments])
+        case "export":
+            first, last = (*(int(number) for number in arguments[1:]), None, None)[:2]
+            return programs.export_blocks(settings, Path(arguments[0]), first, last)
+        case _:
+            return programs.run(settings)
+
+
+def _argument_problems(command: str, arguments: Sequence[str]) -> list[str]:
+    """What is wrong with the words that are no flags."""
+    if command in ("run", "dumpconfig"):
+        return [f"invalid command: {arguments[0]!r}"] if arguments else []
+    if command == "import":
+        return [] if arguments else ["import: names no file"]
+    if command == "export":
+        return _export_problems(arguments)
+    return [f"invalid command: {command!r}"]
+
+
+def _export_problems(arguments: Sequence[str]) -> list[str]:
+    if not 1 <= len(arguments) <= 3:
+        return ["export: takes a file, and the first and the last block at most"]
+    wrong = [argument for argument in arguments[1:] if not BLOCK_NUMBER.fullmatch(argument)]
+    if wrong:
+        return [f"export: no block number: {argument!r}" for argument in wrong]
+    if len(arguments) == 3 and int(arguments[1]) > int(arguments[2]):
+        return [f"export: block {arguments[1]} comes after block {arguments[2]}"]
+    return []
+
+
+def _replay(words: Sequence[str], programs: Programs) -> int:
+    line = read_command_line(words, REPLAY.options)
+    if line.asks_help:
+        return _print_help([REPLAY])
+    values = _replay_values(line)
+    return programs.replay(
+        paths=[Path(argument) for argument in line.arguments],
+        mode=cast("ReplayMode", values["mode"]),  # from_text has checked that they are of the options' types
+        threads=cast("int", values["threads"]),
+        recheck=bool(values["recheck"]),
+        as_json=bool(values["json"]),
+    )
+
+
+def _replay_values(line: CommandLine) -> dict[str, object]:
+    values = {option.name: option.default for option in REPLAY.options}
+    problems = list(line.problems)
+    for option, text in line.settings:
+        try:
+            values[option.name] = from_text(option, text)
+        except ValueError as error:
+            problems.append(f"{option.flag}: {error}")
+    if not line.arguments:
+        problems.append("replay: names no file or folder")
+    if problems:
+        raise ConfigurationError(problems)
+    return values
+
+
+def _print_help(settings: Sequence[Section]) -> int:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    print(USAGE)
+    if settings[0] is not REPLAY:
+        first, *rest = settings
+        settings = [Section((), first.title, (*first.options, CONFIG)), *rest]
+    print("\n".join(help_text(settings, width)))
+    return 0
