@@ -730,6 +730,7 @@ class BatchPlan:
 def plan_batches(
     chain: Chain,
     parent_hash: bytes,
+    beneficiary: bytes,
     transactions: Sequence[Transaction],
     access_sets: Sequence[AccessSet],
     /,
@@ -740,12 +741,12 @@ def plan_batches(
     """
     Arranges candidates (in execution order) into batches by the conflict model `commutative-balance-v1`.
 
-    `parent_hash` enters the batch ids. Reads the debited accounts' balances at the head for escrow. A tag SEQUENTIAL or an unknown access set makes
+    `parent_hash` enters the batch ids; whoever observes the balance of `beneficiary` observes every fee. Reads the debited accounts' balances at the head for escrow. A tag SEQUENTIAL or an unknown access set makes
     a transaction sequential; a tag PARALLEL or an access list alone proves nothing.
     """
 
 def find_conflicts(
-    chain: Chain, first: Sequence[AccessSet], second: AccessSet, /
+    first: Sequence[AccessSet], second: AccessSet, /
 ) -> list[tuple[bytes, bytes, str, bytes | None, str, str]]:
     """(hash of one of `first`, address, field, slot, kind there, kind in `second`) for each conflict of `second`."""
 

@@ -167,7 +167,9 @@ impl<'a> Course<'a> {
         reason: InvalidTransaction,
     ) -> Result<(), ExecuteError> {
         match self.job.caller {
-            Caller::Import => Err(ExecuteError::Transaction { index, hash: tx.tx.hash, reason: reason.into() }),
+            Caller::Import => {
+                Err(ExecuteError::Transaction { index, hash: tx.tx.hash, reason: reason.into() })
+            }
             Caller::Build(_) => {
                 self.left_out.push(LeftOut { candidate: index, reason });
                 Ok(())

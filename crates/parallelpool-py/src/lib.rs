@@ -9,10 +9,17 @@
 
 use pyo3::prelude::*;
 
+mod blocks;
+mod chain;
 mod convert;
 mod detach;
 mod error;
+mod genesis;
+mod hints;
+mod produce;
+mod replay;
 mod rules;
+mod simulation;
 mod transaction;
 mod workers;
 
@@ -24,12 +31,26 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
+    use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
+    #[pymodule_export]
+    use crate::chain::{PyAccount, PyChain};
+    #[pymodule_export]
     use crate::error::{
         BlockRefused, CoreAborted, CoreDivergence, CoreError, CoreInternalError, CoreInvalidArgument,
         GenesisError, StateUnavailable, StorageFailure, StoreRefused, error_kinds,
     };
     #[pymodule_export]
+    use crate::genesis::{dev_genesis, split_blocks};
+    #[pymodule_export]
+    use crate::hints::{PyAccessSet, PyBatch, PyBatchPlan, find_conflicts, plan_batches};
+    #[pymodule_export]
+    use crate::produce::{PyBlockAttributes, PyBuiltBlock, PyLeftOut};
+    #[pymodule_export]
+    use crate::replay::{PyReplayBlock, PyReplayVerdict, replay_block, replay_compare};
+    #[pymodule_export]
     use crate::rules::PyRules;
+    #[pymodule_export]
+    use crate::simulation::{PyCallOutcome, PyCallRequest};
     #[pymodule_export]
     use crate::transaction::{PyAuthorization, PyDecodeRejection, PyTransaction, decode_transactions};
     #[pymodule_export]

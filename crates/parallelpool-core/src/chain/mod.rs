@@ -9,6 +9,7 @@
 
 mod blocks;
 mod commitments;
+mod hints;
 mod import;
 mod logs;
 mod open;

@@ -49,7 +49,7 @@ impl CallRequest {
     }
 
     /// The message as a transaction at a nonce. It has no signature.
-    pub(super) fn as_transaction(
+    pub(in crate::chain) fn as_transaction(
         &self,
         rules: &Rules,
         parallel_tx_type: Option<u8>,

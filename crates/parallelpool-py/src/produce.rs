@@ -1,0 +1,140 @@
+//! Making blocks: what the producer chooses, and what comes of it.
+
+use std::sync::Arc;
+
+use parallelpool_core::block::{ExecuteOptions, InvalidTransaction, LeftOut, Mode, Withdrawal};
+use parallelpool_core::chain::{BlockAttributes, BuiltBlock};
+use parallelpool_core::primitives::B256;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::blocks::{PyBlock, PyExecutionStatistics, receipts};
+use crate::convert;
+use crate::error::invalid;
+
+/// `serial`, `parallel` or `auto`, on so many threads.
+pub fn execute_options(mode: &str, threads: usize) -> PyResult<ExecuteOptions> {
+    let mode = match mode {
+        "serial" => Mode::Serial,
+        "parallel" => Mode::Parallel,
+        "auto" => Mode::Auto,
+        other => return Err(invalid(format!("mode must be serial, parallel or auto, not {other:?}"))),
+    };
+    Ok(ExecuteOptions { mode, threads, ..ExecuteOptions::default() })
+}
+
+/// Index, validator index, address, gwei.
+type WithdrawalRow = (u64, u64, Vec<u8>, u64);
+
+/// What the producer chooses for the next block.
+#[pyclass(frozen, name = "BlockAttributes", module = "parallelpool._core")]
+#[derive(Debug)]
+pub struct PyBlockAttributes {
+    pub inner: BlockAttributes,
+}
+
+#[pymethods]
+impl PyBlockAttributes {
+    #[new]
+    #[pyo3(signature = (*, timestamp, beneficiary, prev_randao, gas_limit, extra_data = Vec::new(),
+                        parent_beacon_block_root = None, withdrawals = None))]
+    fn new(
+        timestamp: u64,
+        beneficiary: &[u8],
+        prev_randao: &[u8],
+        gas_limit: u64,
+        extra_data: Vec<u8>,
+        parent_beacon_block_root: Option<&[u8]>,
+        withdrawals: Option<Vec<WithdrawalRow>>,
+    ) -> PyResult<Self> {
+        let withdrawal = |(index, validator_index, address, amount): WithdrawalRow| {
+            Ok(Withdrawal { index, validator_index, address: convert::address(&address)?, amount })
+        };
+        let withdrawals: Option<PyResult<Vec<_>>> =
+            withdrawals.map(|list| list.into_iter().map(withdrawal).collect());
+        let inner = BlockAttributes {
+            timestamp,
+            beneficiary: convert::address(beneficiary)?,
+            prev_randao: convert::hash(prev_randao)?,
+            gas_limit,
+            extra_data: extra_data.into(),
+            parent_beacon_block_root: parent_beacon_block_root.map(convert::hash).transpose()?,
+            withdrawals: withdrawals.transpose()?,
+        };
+        Ok(Self { inner })
+    }
+}
+
+/// A candidate that is not in the built block.
+#[pyclass(frozen, name = "LeftOut", module = "parallelpool._core")]
+#[derive(Debug)]
+pub struct PyLeftOut {
+    hash: B256,
+    inner: LeftOut,
+}
+
+#[pymethods]
+impl PyLeftOut {
+    #[getter]
+    fn hash<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        convert::bytes(py, self.hash)
+    }
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.inner.reason {
+            InvalidTransaction::NonceTooLow { .. } => "nonce_too_low",
+            InvalidTransaction::NonceTooHigh { .. } => "nonce_too_high",
+            InvalidTransaction::InsufficientFunds { .. } => "insufficient_funds",
+            InvalidTransaction::FeeCapTooLow { .. } | InvalidTransaction::BlobFeeCapTooLow { .. } => {
+                "fee_cap_too_low"
+            }
+            InvalidTransaction::BlockGasLimit { .. }
+            | InvalidTransaction::BlobGasLimit
+            | InvalidTransaction::BlockSizeLimit => "block_full",
+            _ => "invalid",
+        }
+    }
+    #[getter]
+    fn message(&self) -> String {
+        self.inner.reason.to_string()
+    }
+}
+
+/// A block that was executed and is not stored yet.
+#[pyclass(frozen, name = "BuiltBlock", module = "parallelpool._core")]
+#[derive(Debug)]
+pub struct PyBuiltBlock {
+    pub inner: Arc<BuiltBlock>,
+    candidates: Vec<B256>,
+}
+
+impl PyBuiltBlock {
+    /// `candidates`: hashes of all that were offered, in order.
+    pub fn new(inner: BuiltBlock, candidates: Vec<B256>) -> Self {
+        Self { inner: Arc::new(inner), candidates }
+    }
+}
+
+#[pymethods]
+impl PyBuiltBlock {
+    #[getter]
+    fn block(&self) -> PyBlock {
+        self.inner.block.clone().into()
+    }
+    #[getter]
+    fn receipts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        receipts(py, self.inner.receipts.clone())
+    }
+    #[getter]
+    fn left_out<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let rows = self.inner.left_out.iter();
+        PyTuple::new(
+            py,
+            rows.map(|left| PyLeftOut { hash: self.candidates[left.candidate], inner: left.clone() }),
+        )
+    }
+    #[getter]
+    fn statistics(&self) -> PyExecutionStatistics {
+        self.inner.statistics.clone().into()
+    }
+}

@@ -1,0 +1,249 @@
+"""
+The embedded chain as the rest of the daemon sees it: a chain source.
+
+Point reads answer at once; what the engine may work on longer is awaited and runs on a lane. A new head is
+published as `HeadChanged` after it is durable. The pool, the batches and the executor ask this and nothing
+else, so another chain source can take its place.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from parallelpool._core import AccessSet as _AccessSet
+from parallelpool._core import (
+    Account,
+    Block,
+    BlockAttributes,
+    BlockRefused,
+    BuiltBlock,
+    CallOutcome,
+    CallRequest,
+    CoreAborted,
+    CoreDivergence,
+    CoreError,
+    CoreInternalError,
+    CoreInvalidArgument,
+    ExecutionStatistics,
+    GenesisError,
+    Header,
+    LeftOut,
+    Log,
+    Ommer,
+    Receipt,
+    Rules,
+    StateUnavailable,
+    StorageFailure,
+    StoreRefused,
+    Transaction,
+    Withdrawal,
+    Workers,
+    dev_genesis,
+    split_blocks,
+)
+from parallelpool._core import Chain as CoreChain
+from parallelpool.engine import Lanes
+from parallelpool.events import EventBus, HeadChanged
+
+__all__ = [
+    "Account",
+    "AccountProof",
+    "Block",
+    "BlockAttributes",
+    "BlockRefused",
+    "BuiltBlock",
+    "CallOutcome",
+    "CallRequest",
+    "CoreAborted",
+    "CoreChain",
+    "CoreDivergence",
+    "CoreError",
+    "CoreInternalError",
+    "CoreInvalidArgument",
+    "EmbeddedChain",
+    "ExecutionStatistics",
+    "GenesisError",
+    "Header",
+    "LeftOut",
+    "Log",
+    "Ommer",
+    "Receipt",
+    "Rules",
+    "StateUnavailable",
+    "StorageFailure",
+    "StoreRefused",
+    "Withdrawal",
+    "Workers",
+    "dev_genesis",
+    "split_blocks",
+]
+
+AccountProof: TypeAlias = tuple[
+    Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]
+]
+"""(account, storage root, account proof, (slot, value, proof) each)."""
+
+
+class EmbeddedChain:
+    """Head, history and making of blocks over the engine's own store."""
+
+    def __init__(self, core: CoreChain, lanes: Lanes, events: EventBus) -> None:
+        self.core = core
+        """The engine's chain, for the modules that hand it on to other engine calls."""
+        self._lanes = lanes
+        self._events = events
+
+    # -- facts
+
+    @property
+    def chain_id(self) -> int:
+        """EIP-155 chain id."""
+        return self.core.chain_id
+
+    @property
+    def genesis_hash(self) -> bytes:
+        """Hash of block 0."""
+        return self.core.genesis_hash
+
+    @property
+    def parallel_tx_type(self) -> int | None:
+        """Type byte of the chain's parallel transactions; `None`: off."""
+        return self.core.parallel_tx_type
+
+    def rules_at(self, number: int, timestamp: int, /) -> Rules:
+        """The rules of a block."""
+        return self.core.rules_at(number, timestamp)
+
+    def fork_schedule(self) -> tuple[tuple[str, str, int], ...]:
+        """(fork, `"block"` or `"time"`, activation), ascending."""
+        return self.core.fork_schedule()
+
+    # -- headers and indexes
+
+    def head(self) -> Header:
+        """The newest durable block."""
+        return self.core.head()
+
+    def header_by_number(self, number: int, /) -> Header | None:
+        """A canonical header."""
+        return self.core.header_by_number(number)
+
+    def header_by_hash(self, block_hash: bytes, /) -> Header | None:
+        """A canonical header."""
+        return self.core.header_by_hash(block_hash)
+
+    def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
+        """(block number, index in the block)."""
+        return self.core.transaction_location(tx_hash)
+
+    def next_base_fee(self, number: int | None = None, /) -> int | None:
+        """Wei per gas of the block after `number` (default: after the head)."""
+        return self.core.next_base_fee(number)
+
+    def blob_base_fee(self, number: int | None = None, /, *, following: bool = False) -> int | None:
+        """Wei per blob gas of block `number` (default: head), or of the one following it."""
+        return self.core.blob_base_fee(number, following=following)
+
+    def accounts(self, addresses: Sequence[bytes], /) -> list[Account]:
+        """Accounts at the head, all of one state. From the engine's memory as a rule: cheap enough to call directly."""
+        return self.core.accounts(addresses)
+
+    # -- bodies and history
+
+    async def block_by_number(self, number: int, /) -> Block | None:
+        """A canonical block."""
+        return await self._lanes.queries.run(self.core.block_by_number, number)
+
+    async def block_by_hash(self, block_hash: bytes, /) -> Block | None:
+        """A canonical block."""
+        return await self._lanes.queries.run(self.core.block_by_hash, block_hash)
+
+    async def receipts(self, number: int, /) -> tuple[Receipt, ...] | None:
+        """Receipts of a canonical block."""
+        return await self._lanes.queries.run(self.core.receipts, number)
+
+    async def logs(
+        self,
+        first: int,
+        last: int,
+        addresses: Sequence[bytes],
+        topics: Sequence[Sequence[bytes] | None],
+        limit: int,
+        /,
+    ) -> list[tuple[int, int, int, Log]]:
+        """(block number, transaction index, log index, log), ascending, at most `limit + 1`."""
+        return await self._lanes.queries.run(self.core.logs, first, last, addresses, topics, limit)
+
+    # -- state
+
+    async def account(self, address: bytes, number: int | None = None, /) -> Account:
+        """Raises StateUnavailable."""
+        return await self._lanes.queries.run(self.core.account, address, number)
+
+    async def code(self, address: bytes, number: int | None = None, /) -> bytes:
+        """Raises StateUnavailable."""
+        return await self._lanes.queries.run(self.core.code, address, number)
+
+    async def storage(self, address: bytes, slot: bytes, number: int | None = None, /) -> bytes:
+        """32 bytes. Raises StateUnavailable."""
+        return await self._lanes.queries.run(self.core.storage, address, slot, number)
+
+    async def proof(
+        self, address: bytes, slots: Sequence[bytes], number: int | None = None, /
+    ) -> AccountProof:
+        """Merkle proofs (EIP-1186). Raises StateUnavailable."""
+        return await self._lanes.queries.run(self.core.proof, address, slots, number)
+
+    # -- simulation
+
+    async def call(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> CallOutcome:
+        """Runs a message. Raises CoreAborted after `timeout_ms`, StateUnavailable."""
+        return await self._lanes.queries.run(self.core.call, request, number, gas_cap, timeout_ms)
+
+    async def estimate_gas(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> tuple[int, CallOutcome]:
+        """(gas, outcome); 0 where even the cap does not suffice."""
+        return await self._lanes.queries.run(self.core.estimate_gas, request, number, gas_cap, timeout_ms)
+
+    async def create_access_list(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> CallOutcome:
+        """The outcome carries the touched accounts and slots."""
+        return await self._lanes.queries.run(
+            self.core.create_access_list, request, number, gas_cap, timeout_ms
+        )
+
+    async def pre_execute(self, transactions: Sequence[Transaction], gas_limit: int, /) -> list[_AccessSet]:
+        """Runs each transaction alone on the head state and records what it touches."""
+        return await self._lanes.hints.run(self.core.pre_execute, transactions, gas_limit)
+
+    async def pre_execute_call(self, request: CallRequest, gas_limit: int, /) -> _AccessSet:
+        """The same for a message that nobody signed."""
+        return await self._lanes.hints.run(self.core.pre_execute_call, request, gas_limit)
+
+    # -- making blocks
+
+    async def build(
+        self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: str, /
+    ) -> BuiltBlock:
+        """Executes candidates on the head; nothing is stored."""
+        return await self._lanes.writer.run(self.core.build, attributes, candidates, mode)
+
+    async def commit(self, built: BuiltBlock, /) -> Header:
+        """Stores a built block durably and publishes the new head. Raises BlockRefused if the head moved."""
+        await self._lanes.writer.run(self.core.commit, built)
+        header = built.block.header
+        self._events.publish(HeadChanged(added=(header,), removed=()))
+        return header
+
+    async def import_block(self, raw: bytes, mode: str, /) -> tuple[Block, ExecutionStatistics]:
+        """Checks, executes and stores an RLP block, then publishes it. Raises BlockRefused."""
+        block, statistics = await self._lanes.writer.run(self.core.import_block, raw, mode)
+        self._events.publish(HeadChanged(added=(block.header,), removed=()))
+        return block, statistics
+
+    async def close(self) -> None:
+        """Releases the store."""
+        await self._lanes.writer.run(self.core.close)
