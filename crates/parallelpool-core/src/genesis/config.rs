@@ -72,11 +72,17 @@ const BLOB_KEYS: [(&str, &str, bool); 9] = [
     ("amsterdam", "amsterdamTime", false),
 ];
 
+/// A legacy transaction's v is twice the chain id and up to 36, in 64 bits (EIP-155).
+const MAX_CHAIN_ID: u64 = (u64::MAX - 36) / 2;
+
 /// The chain's rules; `None` only together with a problem.
 pub(super) fn read(mut config: Object<'_>, problems: &mut Problems) -> Option<ChainSpec> {
     let chain_id = config.required(problems, "chainId", fields::number);
     if chain_id == Some(0) {
         problems.add("config.chainId", "must not be 0");
+    }
+    if chain_id.is_some_and(|chain_id| chain_id > MAX_CHAIN_ID) {
+        problems.add("config.chainId", &format!("must not be above {MAX_CHAIN_ID}"));
     }
     let activations: Vec<Option<u64>> =
         FORK_KEYS.iter().map(|fork| config.optional(problems, fork.key, fields::number)).collect();
