@@ -87,18 +87,18 @@ bench: build ## time real blocks, serial against parallel
 # ---------------------------------------------------------------- checking
 
 .PHONY: test
-test: lint typecheck test-rust test-python ## lint, types, Rust tests, Python tests
+test: lint typecheck test-rust test-python ## check everything: lint, types, Rust tests, Python tests
 
 .PHONY: test-all
-test-all: lint typecheck test-rust clients ## as test, with the slow ones and thorough properties
+test-all: lint typecheck test-rust clients ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 
 .PHONY: test-rust
-test-rust: build ## Rust tests
+test-rust: build ## run the Rust tests
 	$(CARGO) test --release --locked --workspace
 
 .PHONY: test-python
-test-python: build install clients ## Python tests; one file: ARGS=tests/config/test_load.py
+test-python: build install clients ## run the Python tests; one file: ARGS=tests/config/test_load.py
 	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS)
 
 .PHONY: lint
