@@ -62,7 +62,8 @@ fn parallel_execution_agrees_with_serial_on_real_blocks_at_any_thread_count() {
         let (_, serial) = replay(&executor, block, &serial()).expect("memory state");
         let serial = serial.expect("a valid block");
         for threads in [1, 2, 8] {
-            let options = ExecuteOptions { mode: Mode::Parallel, threads, recheck: true, ..Default::default() };
+            let options =
+                ExecuteOptions { mode: Mode::Parallel, threads, recheck: true, ..Default::default() };
             let (verdict, parallel) = replay(&executor, block, &options).expect("memory state");
             let number = verdict.number;
             let differences = compare(&serial, &parallel.expect("a valid block"));
