@@ -282,7 +282,9 @@ impl<D: ExecutionDatabase> Evm<D> {
             Err(Failure::Invalid(reason)) => Ok(self.refused(reason, observed)),
             Ok(result) => {
                 let state = &self.machine.ctx.journaled_state.inner.state;
-                let (writes, codes) = writes::collect(state, self.machine.ctx.cfg.spec);
+                // With the fee to come it is not empty when the transaction ends.
+                let paid = (!result.fee.is_zero()).then_some(self.machine.ctx.block.beneficiary);
+                let (writes, codes) = writes::collect(state, self.machine.ctx.cfg.spec, paid);
                 let touched = self.touched();
                 Ok(TxExecution { outcome: Ok(result), writes, codes, observed, touched })
             }
@@ -311,7 +313,7 @@ impl<D: ExecutionDatabase> Evm<D> {
             Ok(result) => {
                 let TxResult { halt, output, .. } = self.describe(result);
                 let state = &self.machine.ctx.journaled_state.inner.state;
-                let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec);
+                let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec, None);
                 Ok(SystemCall { halt, output, writes })
             }
         };

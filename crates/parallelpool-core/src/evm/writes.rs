@@ -7,12 +7,18 @@ use super::{AccountWrite, TouchedAccount};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, U256};
 use crate::state::Account;
 
-/// Changes and new code of a transaction that ran on an empty journal.
-pub(super) fn collect(state: &EvmState, spec: SpecId) -> (Vec<AccountWrite>, Vec<(B256, Bytecode)>) {
+/// Changes and new code of a transaction that ran on an empty journal. Empty accounts are gone
+/// afterwards (EIP-161), but for the one that is still to be `paid`.
+pub(super) fn collect(
+    state: &EvmState,
+    spec: SpecId,
+    paid: Option<Address>,
+) -> (Vec<AccountWrite>, Vec<(B256, Bytecode)>) {
     let mut writes = Vec::new();
     let mut codes = Vec::new();
     for (address, account) in state {
-        if let Some(write) = account_write(*address, account, spec) {
+        let clears_empty = spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) && paid != Some(*address);
+        if let Some(write) = account_write(*address, account, clears_empty) {
             codes.extend(new_code(account, &write));
             writes.push(write);
         }
@@ -31,13 +37,12 @@ pub(super) fn touched(state: &EvmState) -> Vec<TouchedAccount> {
         .collect()
 }
 
-fn account_write(address: Address, account: &JournalAccount, spec: SpecId) -> Option<AccountWrite> {
+fn account_write(address: Address, account: &JournalAccount, clears_empty: bool) -> Option<AccountWrite> {
     if !account.is_touched() && !account.is_selfdestructed_locally() {
         return None;
     }
     let existed = !account.is_loaded_as_not_existing();
-    let vanishes = account.is_selfdestructed_locally()
-        || (account.is_empty() && spec.is_enabled_in(SpecId::SPURIOUS_DRAGON));
+    let vanishes = account.is_selfdestructed_locally() || (account.is_empty() && clears_empty);
     if vanishes {
         return existed.then(|| AccountWrite {
             address,

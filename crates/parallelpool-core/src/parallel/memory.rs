@@ -128,9 +128,9 @@ impl<V: StateView> VersionedState<V> {
     pub(super) fn has_storage(&self, id: AccountId, at: u32) -> Result<bool, StateError> {
         let cell = self.accounts.cell(id.0);
         let cleared = cell.clearings.newest_before(at);
-        let slots = cell.slots.lock();
-        let value = |slot: &SlotId| self.written_slot(*slot, at, cleared).unwrap_or_default();
-        if slots.iter().any(|slot| !value(slot).is_zero()) {
+        let is_set =
+            |slot: &SlotId| self.written_slot(*slot, at, cleared).is_some_and(|value| !value.is_zero());
+        if cell.slots.lock().iter().any(is_set) {
             return Ok(true);
         }
         if cleared.is_some() {
@@ -223,10 +223,7 @@ impl<V: StateView> VersionedState<V> {
             let cell = self.accounts.cell(id.0);
             let fields = cell.fields.newest_before(at);
             let cleared = cell.clearings.newest_before(at);
-            let written =
-                |slot: &SlotId| Some((self.slots.key(slot.0).1, self.written_slot(*slot, at, cleared)?));
-            // The guard must go before `canonical_change`, which asks for the same slots again.
-            let storage: Vec<(U256, U256)> = cell.slots.lock().iter().filter_map(written).collect();
+            let storage = self.written_slots(cell, at, cleared);
             if fields.is_none() && cleared.is_none() && storage.is_empty() {
                 continue;
             }
@@ -247,6 +244,14 @@ impl<V: StateView> VersionedState<V> {
 
     fn base_account(&self, id: AccountId) -> Result<Option<Account>, StateError> {
         once(&self.accounts.cell(id.0).base, || self.base.account(self.accounts.key(id.0)))
+    }
+
+    /// Slots of an account that were written before `at` and not cleared since, with their values.
+    fn written_slots(&self, cell: &AccountCell, at: u32, cleared: Option<(u32, ())>) -> Vec<(U256, U256)> {
+        let slots = cell.slots.lock();
+        let written =
+            |slot: &SlotId| Some((self.slots.key(slot.0).1, self.written_slot(*slot, at, cleared)?));
+        slots.iter().filter_map(written).collect()
     }
 
     /// The slot's own value where it has a writer before `at` that no clearing came after.

@@ -1,0 +1,278 @@
+//! Seeded random blocks: a small state, a block at any fork, and candidates that meet each other.
+//!
+//! The same seed gives the same world. A few accounts and contracts are touched by everybody, so
+//! most transactions conflict with some other one. Some candidates are invalid on purpose.
+
+pub(crate) mod assembler;
+pub(crate) mod contracts;
+mod transactions;
+
+use parallelpool_core::block::{BlockContext, BuildLimits, Ommer, Withdrawal};
+use parallelpool_core::chainspec::{ChainSpec, Fork};
+use parallelpool_core::genesis::{dev_genesis_json, parse_genesis};
+use parallelpool_core::primitives::{Address, B256, Bytes, U256, keccak256};
+use parallelpool_core::state::Account;
+use parallelpool_core::state::memory::MemoryState;
+use parallelpool_core::tx::{SharedTransaction, Transaction};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+/// Forks and how often they are drawn.
+const FORKS: [(&str, Fork, u32); 16] = [
+    ("Frontier", Fork::Frontier, 3),
+    ("Homestead", Fork::Homestead, 2),
+    ("TangerineWhistle", Fork::TangerineWhistle, 2),
+    ("SpuriousDragon", Fork::SpuriousDragon, 3),
+    ("Byzantium", Fork::Byzantium, 3),
+    ("Constantinople", Fork::Constantinople, 3),
+    ("Petersburg", Fork::Petersburg, 3),
+    ("Istanbul", Fork::Istanbul, 4),
+    ("Berlin", Fork::Berlin, 5),
+    ("London", Fork::London, 6),
+    ("Paris", Fork::Paris, 3),
+    ("Shanghai", Fork::Shanghai, 7),
+    ("Cancun", Fork::Cancun, 8),
+    ("Prague", Fork::Prague, 12),
+    ("Osaka", Fork::Osaka, 14),
+    ("Amsterdam", Fork::Amsterdam, 6),
+];
+
+/// Type byte of parallel transactions on these chains.
+const PARALLEL_TYPE: u8 = 5;
+/// Wei that an ordinary account begins with.
+const WEALTH: u64 = 1_000_000_000_000_000;
+const ACCOUNTS: usize = 6;
+/// Accounts that are no party to anything but sending all they have.
+const SPENDERS: usize = 3;
+const PROGRAMS: usize = 3;
+
+/// An account whose key is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) secret: [u8; 32],
+    pub(crate) address: Address,
+    /// The nonce that its next valid transaction should have.
+    nonce: u64,
+}
+
+impl Key {
+    fn new(seed: u64, index: usize) -> Self {
+        let secret = keccak256(format!("{seed}/{index}")).0;
+        let signed = Transaction::blank(0).signed(&secret).expect("a hash is a good key");
+        Self { secret, address: signed.sender, nonce: 0 }
+    }
+}
+
+/// One random block and all it stands on.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) fork: Fork,
+    pub(crate) spec: ChainSpec,
+    pub(crate) block: BlockContext,
+    pub(crate) limits: BuildLimits,
+    pub(crate) state: MemoryState,
+    pub(crate) candidates: Vec<SharedTransaction>,
+    random: SmallRng,
+    keys: Vec<Key>,
+    spenders: Vec<Key>,
+    programs: Vec<Address>,
+    token: Address,
+    /// Children that programs create by CREATE2, by creator and salt.
+    children: Vec<Address>,
+    /// Everybody that anybody may look at, pay or call.
+    pool: Vec<Address>,
+}
+
+impl World {
+    /// The world of a seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let (network, fork, _) =
+            *FORKS.choose_weighted(&mut random, |(_, _, weight)| *weight).expect("forks");
+        let mut spec = ChainSpec::for_network(network).expect("a network of the public tests");
+        spec.parallel_tx_type = Some(PARALLEL_TYPE);
+        let keys: Vec<Key> = (0..ACCOUNTS).map(|index| Key::new(seed % 64, index)).collect();
+        let spenders = (0..SPENDERS).map(|index| Key::new(seed % 64, ACCOUNTS + index)).collect();
+        let programs: Vec<Address> =
+            (0..PROGRAMS as u8).map(|index| Address::with_last_byte(0xa0 + index)).collect();
+        let child_hash = keccak256(contracts::child());
+        let children = programs.iter().flat_map(|program| {
+            [U256::ZERO, U256::ONE].map(|salt| program.create2(B256::from(salt), child_hash))
+        });
+        let mut world = Self {
+            seed,
+            fork,
+            spec,
+            block: BlockContext::default(),
+            limits: BuildLimits { max_block_bytes: None, overhead_bytes: 600 },
+            state: MemoryState::new(),
+            candidates: Vec::new(),
+            children: children.collect(),
+            token: Address::with_last_byte(0xe2),
+            random,
+            keys,
+            spenders,
+            programs,
+            pool: Vec::new(),
+        };
+        world.fill_state();
+        world.fill_pool();
+        world.fill_block();
+        world.fill_candidates();
+        world
+    }
+
+    /// Whether the address is one whose key signs transactions.
+    pub(crate) fn is_key(&self, address: &Address) -> bool {
+        self.keys.iter().chain(&self.spenders).any(|key| key.address == *address)
+    }
+
+    fn fill_state(&mut self) {
+        let dev = parse_genesis(dev_genesis_json()).expect("the built-in genesis is good");
+        self.state.apply(&dev.alloc);
+        for key in &self.keys {
+            let account = Account { balance: U256::from(WEALTH), ..Account::default() };
+            self.state.insert_account(key.address, account, None);
+        }
+        let contract = Account { nonce: 1, balance: U256::from(1_000), ..Account::default() };
+        self.state.insert_account(self.token, contract, Some(contracts::token(self.fork).into()));
+        for key in &self.keys[1..] {
+            let slot = U256::from_be_slice(key.address.as_slice());
+            self.state.insert_storage(self.token, slot, U256::from(1_000));
+        }
+        for program in &self.programs {
+            let code = contracts::program(self.fork, &mut self.random);
+            self.state.insert_account(*program, contract, Some(code.into()));
+            for slot in 0..4 {
+                let value = U256::from(self.random.random_range(0..3_u64));
+                self.state.insert_storage(*program, U256::from(slot), value);
+            }
+        }
+        // Some children are there already, with storage of their own; some have nothing but storage,
+        // which a creation must not overwrite (EIP-7610).
+        for child in &self.children {
+            if self.random.random_bool(0.1) {
+                let balance = U256::from(self.random.random_range(0..2_u64));
+                self.state.insert_account(*child, Account { balance, ..Account::default() }, None);
+                self.state.insert_storage(*child, U256::ZERO, U256::from(40));
+            } else if self.random.random_bool(0.3) {
+                self.state.insert_account(*child, contract, Some(contracts::child_runtime().into()));
+                self.state.insert_storage(*child, U256::ZERO, U256::from(40));
+                self.state.insert_storage(*child, U256::from(5), U256::from(41));
+            }
+        }
+        // Left over from before EIP-161: exists and is empty.
+        self.state.insert_account(empty_account(), Account::default(), None);
+        for number in 0..self.block_number() {
+            self.state.insert_block_hash(number, keccak256(number.to_be_bytes()));
+        }
+    }
+
+    fn fill_pool(&mut self) {
+        let mut pool: Vec<Address> = self.keys.iter().map(|key| key.address).collect();
+        pool.extend(self.spenders.iter().map(|key| key.address));
+        pool.extend_from_slice(&self.programs);
+        pool.extend_from_slice(&self.children);
+        // Where creations of the first accounts will go, paid and looked at before they are there.
+        pool.extend(self.keys[..2].iter().flat_map(|key| [0, 1, 2].map(|nonce| key.address.create(nonce))));
+        pool.extend([self.token, empty_account(), Address::with_last_byte(3), Address::repeat_byte(0x77)]);
+        self.pool = pool;
+    }
+
+    fn fill_block(&mut self) {
+        let random = &mut self.random;
+        let is_merged = self.fork >= Fork::Paris;
+        let beneficiary = match random.random_range(0..8) {
+            0 | 1 => self.keys[random.random_range(0..2)].address,
+            2 => self.programs[0],
+            3 => empty_account(),
+            4 => *self.children.choose(random).expect("children"),
+            5 => self.keys[0].address.create(0),
+            _ => Address::repeat_byte(0xbe),
+        };
+        let withdrawals = (self.fork >= Fork::Shanghai).then(|| {
+            let count = random.random_range(0..3);
+            (0..count)
+                .map(|index| Withdrawal {
+                    index,
+                    validator_index: index,
+                    address: *self.pool.choose(random).expect("a pool"),
+                    amount: random.random_range(0..3),
+                })
+                .collect()
+        });
+        self.block = BlockContext {
+            number: 12,
+            timestamp: 1_000,
+            beneficiary,
+            gas_limit: if random.random_bool(0.15) { 1_500_000 } else { 60_000_000 },
+            base_fee: (self.fork >= Fork::London).then_some(10),
+            difficulty: if is_merged { U256::ZERO } else { U256::from(0x20000) },
+            prev_randao: is_merged.then(|| keccak256("randao")),
+            parent_hash: keccak256(11_u64.to_be_bytes()),
+            parent_beacon_block_root: (self.fork >= Fork::Cancun).then(|| keccak256("beacon")),
+            excess_blob_gas: (self.fork >= Fork::Cancun).then_some(0),
+            withdrawals,
+            ommers: Vec::new(),
+            slot_number: (self.fork >= Fork::Amsterdam).then_some(99),
+        };
+        if !is_merged && random.random_bool(0.3) {
+            let beneficiary = *self.pool.choose(random).expect("a pool");
+            self.block.ommers.push(Ommer { beneficiary, number: 10 });
+        }
+        if self.fork >= Fork::Osaka && random.random_bool(0.2) {
+            self.limits.max_block_bytes = Some(random.random_range(1_200..4_000));
+        }
+    }
+
+    fn block_number(&self) -> u64 {
+        12
+    }
+
+    fn some_address(&mut self) -> Address {
+        match self.random.random_range(0..10) {
+            0 | 1 => self.block.beneficiary,
+            2 => *self.children.choose(&mut self.random).expect("children"),
+            _ => *self.pool.choose(&mut self.random).expect("a pool"),
+        }
+    }
+}
+
+fn empty_account() -> Address {
+    Address::repeat_byte(0xee)
+}
+
+/// A transaction with nothing in it.
+pub(crate) trait Blank {
+    fn blank(tx_type: u8) -> Self;
+}
+
+impl Blank for Transaction {
+    fn blank(tx_type: u8) -> Self {
+        Self {
+            tx_type,
+            is_parallel: tx_type == PARALLEL_TYPE,
+            chain_id: (tx_type != 0).then_some(1),
+            nonce: 0,
+            gas_limit: 0,
+            max_fee_per_gas: U256::ZERO,
+            max_priority_fee_per_gas: U256::ZERO,
+            to: None,
+            value: U256::ZERO,
+            data: Bytes::new(),
+            access_list: Vec::new(),
+            blob_versioned_hashes: Vec::new(),
+            max_fee_per_blob_gas: U256::ZERO,
+            authorization_list: Vec::new(),
+            v: 0,
+            r: U256::ZERO,
+            s: U256::ZERO,
+            hash: B256::ZERO,
+            signing_hash: B256::ZERO,
+            raw: Bytes::new(),
+            sidecar: None,
+        }
+    }
+}
