@@ -47,6 +47,8 @@ __all__ = [
     "Withdrawal",
     "Workers",
     "__version__",
+    "_panic",
+    "_spin",
     "decode_transactions",
     "dev_genesis",
     "error_kinds",
@@ -207,7 +209,7 @@ class Transaction:
     def cost(self) -> int:
         """Most that the sender can be charged: gas x fee cap + value + blob gas x blob fee cap."""
     def __hash__(self) -> int: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class DecodeRejection:
@@ -432,7 +434,7 @@ class BlockAttributes:
         beneficiary: bytes,
         prev_randao: bytes,
         gas_limit: int,
-        extra_data: bytes = b"",
+        extra_data: bytes = ...,
         parent_beacon_block_root: bytes | None = None,
         withdrawals: Sequence[tuple[int, int, bytes, int]] | None = None,
     ) -> BlockAttributes:
@@ -488,8 +490,8 @@ class CallRequest:
         *,
         sender: bytes | None = None,
         to: bytes | None = None,
-        data: bytes = b"",
-        value: int = 0,
+        data: bytes = ...,
+        value: int | None = None,
         gas: int | None = None,
         gas_price: int | None = None,
         max_fee_per_gas: int | None = None,
@@ -497,8 +499,8 @@ class CallRequest:
         max_fee_per_blob_gas: int | None = None,
         nonce: int | None = None,
         access_list: Sequence[tuple[bytes, Sequence[bytes]]] | None = None,
-        blob_versioned_hashes: Sequence[bytes] = (),
-        authorization_list: Sequence[tuple[int, bytes, int, int, int, int]] = (),
+        blob_versioned_hashes: Sequence[bytes] = ...,
+        authorization_list: Sequence[tuple[int, bytes, int, int, int, int]] = ...,
         tx_type: int | None = None,
         state_overrides: Sequence[
             tuple[
@@ -509,7 +511,7 @@ class CallRequest:
                 Sequence[tuple[bytes, bytes]] | None,
                 Sequence[tuple[bytes, bytes]] | None,
             ]
-        ] = (),
+        ] = ...,
         block_overrides: dict[str, int | bytes] | None = None,
     ) -> CallRequest:
         """

@@ -9,7 +9,7 @@ The errors that callers tell apart.
     └── PoolError               a transaction was refused: an answer, not a fault
         ├── AlreadyKnown, TransactionTypeNotSupported, OversizedTransaction, InitCodeTooLong,
         │   GasAboveTransactionCap, GasAboveBlockLimit, TipAboveFeeCap, InvalidSender, NonceAtMaximum,
-        │   GasOverflow, IntrinsicGasTooLow, FloorGasTooLow, FloorGasAboveCap, TipBelowMinimum,
+        │   IntrinsicGasTooLow, FloorGasTooLow, FloorGasAboveCap, TipBelowMinimum,
         │   EmptyAuthorizationList                                                    without state
         ├── NonceTooLow, InsufficientFunds (InsufficientFundsForPending), GappedDelegatedNonce,
         │   DelegatedLimitReached, AuthorityReserved                                  against the account
@@ -155,12 +155,6 @@ class NonceAtMaximum(PoolError):
     """EIP-2681: 2^64-1 is no nonce."""
 
     message = "nonce has max value"
-
-
-class GasOverflow(PoolError):
-    """The intrinsic gas does not fit 64 bits."""
-
-    message = "gas uint64 overflow"
 
 
 @dataclass(eq=False)

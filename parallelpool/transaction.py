@@ -8,12 +8,11 @@ stands is known by the containers that hold it and nowhere else.
 from dataclasses import dataclass
 from typing import Self
 
-from parallelpool._core import Authorization, CoreInvalidArgument, Header, Rules, Transaction, keccak256
+from parallelpool._core import Authorization, Header, Rules, Transaction, keccak256
 from parallelpool.primitives import Address, Gas, Nonce, Slots, TxHash, Wei
 
 __all__ = [
     "Authorization",
-    "CoreInvalidArgument",
     "Header",
     "PooledTransaction",
     "Rules",

@@ -12,14 +12,14 @@ them from the modules that own them:
 - `parallelpool.transaction`: `Transaction`, `keccak256`;
 - `parallelpool.access`: `AccessSet`;
 - `parallelpool.batching`: `Batch`, `BatchPlan`, `Selection`;
-- `parallelpool.events`: `HeadChanged`, `TransactionsPromoted`.
+- `parallelpool.events`: `EventBus`, `HeadChanged`, `TransactionsPromoted`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from parallelpool.access import AccessSet
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
         Receipt,
         Rules,
     )
-    from parallelpool.events import HeadChanged, TransactionsPromoted
+    from parallelpool.events import EventBus
     from parallelpool.transaction import Transaction
 
 # ------------------------------------------------------------------ chain
 
-AccountProof: TypeAlias = "tuple[Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]]"
+AccountProof: TypeAlias = (
+    "tuple[Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]]"
+)
 """(account, storage root, account proof, (slot, value, proof) each)."""
 
 
@@ -80,7 +82,9 @@ class Chain(Protocol):
     async def account(self, address: bytes, number: int | None = None, /) -> Account: ...
     async def code(self, address: bytes, number: int | None = None, /) -> bytes: ...
     async def storage(self, address: bytes, slot: bytes, number: int | None = None, /) -> bytes: ...
-    async def proof(self, address: bytes, slots: Sequence[bytes], number: int | None = None, /) -> AccountProof: ...
+    async def proof(
+        self, address: bytes, slots: Sequence[bytes], number: int | None = None, /
+    ) -> AccountProof: ...
 
     async def call(
         self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
@@ -145,14 +149,17 @@ class Offer(Protocol):
     @property
     def candidates(self) -> Sequence[Transaction]:
         """In execution order; the plan's indices point here."""
+
     @property
     def access_sets(self) -> Sequence[AccessSet]:
         """One per candidate."""
+
     @property
     def plan(self) -> BatchPlan: ...
     @property
     def sequence(self) -> int:
         """Snapshot counter of the pool, monotone within one run of the daemon."""
+
     @property
     def withheld(self) -> bool:
         """More exists, but the selection's budget or exclusions kept it back."""
@@ -166,43 +173,43 @@ class Verdict(Protocol):
     @property
     def is_parallelizable(self) -> bool:
         """Known accesses, not tagged SEQUENTIAL, and no conflict with any other sender's pending transaction."""
+
     @property
     def conflicts(self) -> Sequence[tuple[bytes, bytes, str, bytes | None, str, str]]:
         """As `_core.find_conflicts`: (hash of the other, address, field, slot, kind there, kind here)."""
+
     @property
     def compared_with(self) -> int:
         """How many pending transactions it was held against."""
 
 
-class BatchStatistics(Protocol):
-    """Figures of the batches on offer now, and counters since the start of the daemon."""
+class BatchFigures(Protocol):
+    """The batches on offer now."""
 
     @property
-    def batch_size(self) -> int: ...
+    def batch_size(self) -> int:
+        """Configured size."""
+
     @property
     def batches(self) -> int:
-        """Batches on offer, of both kinds."""
+        """Of both kinds."""
+
     @property
     def parallel_batches(self) -> int: ...
     @property
     def parallelizable(self) -> int:
         """Pending transactions in parallel batches."""
+
     @property
     def sequential(self) -> int:
         """Pending transactions in sequential batches."""
+
     @property
     def unknown(self) -> int:
-        """Pending transactions without a known access set; part of `sequential`."""
+        """Pending transactions without a known access set."""
+
     @property
     def largest_batch(self) -> int: ...
-    @property
-    def total_processed(self) -> int:
-        """Transactions that this daemon put into blocks."""
-    @property
-    def successfully_batched(self) -> int:
-        """Those of them that stood in a parallel batch and needed one execution."""
-    @property
-    def last_execution(self) -> Execution | None: ...
 
 
 class Batches(Protocol):
@@ -212,7 +219,8 @@ class Batches(Protocol):
     def batch_size(self) -> int: ...
     def set_batch_size(self, transactions: int, /) -> None:
         """Raises ValueError outside 64..256."""
-    async def current(self, selection: Selection, /) -> Offer:
+
+    async def current(self, selection: Selection | None = None, /) -> Offer:
         """
         The batches of the pool on the head, best tips first.
 
@@ -221,9 +229,12 @@ class Batches(Protocol):
         `senders`, `exclude_addresses` (frozenset of 20 bytes), `exclude_locations` (frozenset of (address, slot)).
         It bounds the candidates; the plan arranges them.
         """
+
     async def verdict(self, subject: Transaction | CallRequest, /) -> Verdict:
         """Pre-executes the subject on the head and compares it with the pending transactions."""
-    def statistics(self) -> BatchStatistics: ...
+
+    def figures(self) -> BatchFigures:
+        """Of the last offer that `current` made without a selection."""
 
 
 # ------------------------------------------------------------------ making blocks
@@ -235,12 +246,15 @@ class Execution(Protocol):
     @property
     def block_hash(self) -> bytes | None:
         """`None` for a dry run, or where nothing was executable."""
+
     @property
     def hashes(self) -> Sequence[bytes]:
         """Executed transactions in block order."""
+
     @property
     def left_out(self) -> Sequence[tuple[bytes, str]]:
         """(hash, geth's reason) of members that could not be executed."""
+
     @property
     def gas_used(self) -> int: ...
     @property
@@ -248,10 +262,28 @@ class Execution(Protocol):
     @property
     def serial_ns(self) -> int | None:
         """Only where a comparison was asked for."""
+
     @property
     def conflicts(self) -> int: ...
     @property
     def executions(self) -> int: ...
+
+
+class ProducerStatistics(Protocol):
+    """Counters since the start."""
+
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def total_processed(self) -> int:
+        """Transactions put into blocks."""
+
+    @property
+    def successfully_batched(self) -> int:
+        """Those of them that stood in a parallel batch and needed one execution."""
+
+    @property
+    def last_execution(self) -> Execution | None: ...
 
 
 class Producer(Protocol):
@@ -259,6 +291,7 @@ class Producer(Protocol):
 
     async def seal(self) -> Header:
         """Seals one block from the pool now, an empty one if nothing is executable."""
+
     async def execute_batches(
         self, batch_ids: Sequence[bytes] | None, /, *, dry_run: bool, compare: bool
     ) -> Execution:
@@ -268,30 +301,10 @@ class Producer(Protocol):
         `compare` also runs them serially and checks that both agree. Raises UnknownBatch.
         """
 
-
-# ------------------------------------------------------------------ news
-
-
-class Feed(Protocol):
-    """One reader's bounded queue of events; leaving the `with` block ends it."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *exc_info: object) -> None: ...
-    def __aiter__(self) -> AsyncIterator[HeadChanged | TransactionsPromoted]: ...
-    @property
-    def lost(self) -> int:
-        """Events dropped because this reader was too slow."""
+    def statistics(self) -> ProducerStatistics: ...
 
 
-class Events(Protocol):
-    """
-    `parallelpool.events`: bounded fan-out.
-
-    `HeadChanged` carries `added` and `removed`, both tuples of headers in ascending order (`removed` after a
-    reorg). `TransactionsPromoted` carries `transactions`: those that became executable, replacements included.
-    """
-
-    def subscribe(self, *kinds: type[HeadChanged | TransactionsPromoted], capacity: int) -> Feed: ...
+# ------------------------------------------------------------------ all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,4 +316,4 @@ class Backend:
     ingress: Ingress
     batches: Batches
     producer: Producer
-    events: Events
+    events: EventBus

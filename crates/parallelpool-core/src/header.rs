@@ -6,6 +6,8 @@
 mod difficulty;
 mod fees;
 mod ommers;
+#[cfg(test)]
+mod tests;
 
 pub use difficulty::next_difficulty;
 pub use fees::{INITIAL_BASE_FEE, blob_base_fee, next_base_fee, next_excess_blob_gas};

@@ -116,7 +116,9 @@ fn run_folder(name: &str, mode: Mode) -> Option<Verdict> {
         }
     }
     let Verdict { executed, refused, failures } = &total;
-    println!("{name}: {executed} blocks executed, {refused} refused, {unsettled} unsettled tests skipped");
+    println!(
+        "{name}, {mode:?}: {executed} blocks executed, {refused} refused, {unsettled} unsettled tests skipped"
+    );
     let shown = &failures[..failures.len().min(40)];
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), shown.join("\n"));
     assert!(*executed > 0, "some blocks were executed");
@@ -124,13 +126,19 @@ fn run_folder(name: &str, mode: Mode) -> Option<Verdict> {
 }
 
 #[test]
-fn execution_spec_blocks_reach_their_roots_or_are_refused() {
+fn execution_spec_blocks_reach_their_roots_or_are_refused_serially() {
     run_folder("eest/blockchain_tests", Mode::Serial);
 }
 
 #[test]
-fn older_valid_blocks_reach_their_roots() {
-    if let Some(total) = run_folder("blockchain_tests/ValidBlocks", Mode::Serial) {
-        assert_eq!(total.refused, 0);
+fn execution_spec_blocks_reach_their_roots_or_are_refused_in_parallel() {
+    run_folder("eest/blockchain_tests", Mode::Parallel);
+}
+
+#[test]
+fn older_valid_blocks_reach_their_roots_serially_and_in_parallel() {
+    for mode in [Mode::Serial, Mode::Parallel] {
+        let total = run_folder("blockchain_tests/ValidBlocks", mode);
+        assert!(total.is_none_or(|total| total.refused == 0));
     }
 }

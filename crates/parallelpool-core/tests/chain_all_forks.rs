@@ -62,6 +62,17 @@ fn every_block_has_its_roots_when_executed_serially() {
     assert!(receipts[8..].iter().flatten().all(|receipt| receipt.state_root.is_none()));
 }
 
+#[test]
+fn every_block_has_its_roots_when_executed_in_parallel() {
+    let Some(chain) = Chain::read() else { return };
+    let (_, serial) = chain.import_all(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
+    for threads in [1, 2, 8] {
+        let options = ExecuteOptions { mode: Mode::Parallel, recheck: true, ..Default::default() };
+        let (_, parallel) = chain.import_all(threads, options);
+        assert_eq!(parallel, serial, "{threads} threads");
+    }
+}
+
 /// Requests and answers of one method, as other nodes gave them; none where there is no folder.
 fn vectors(method: &str) -> Vec<(Value, Value)> {
     let Some(folder) = support::fixtures(&format!("rpc-compat/{method}")) else { return Vec::new() };

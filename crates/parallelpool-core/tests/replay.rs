@@ -55,6 +55,43 @@ fn one_kept_journal_and_one_journal_per_transaction_agree_on_real_blocks() {
 }
 
 #[test]
+fn parallel_execution_agrees_with_serial_on_real_blocks_at_any_thread_count() {
+    let Some(blocks) = blocks() else { return };
+    let executor = executor();
+    for block in &blocks {
+        let (_, serial) = replay(&executor, block, &serial()).expect("memory state");
+        let serial = serial.expect("a valid block");
+        for threads in [1, 2, 8] {
+            let options =
+                ExecuteOptions { mode: Mode::Parallel, threads, recheck: true, ..Default::default() };
+            let (verdict, parallel) = replay(&executor, block, &options).expect("memory state");
+            let number = verdict.number;
+            let differences = compare(&serial, &parallel.expect("a valid block"));
+
+            assert!(verdict.parallel, "block {number} took the serial path");
+            assert!(verdict.differences.is_empty(), "block {number}: {:?}", verdict.differences);
+            assert!(differences.is_empty(), "block {number} on {threads} threads: {differences:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement, not a claim"]
+fn how_long_real_blocks_take() {
+    let Some(blocks) = blocks() else { return };
+    let executor = Executor::new(Arc::new(Workers::new(2).expect("workers")));
+    let best = |block: &ReplayBlock, options: &ExecuteOptions| {
+        let run = || replay(&executor, block, options).expect("memory state").0.elapsed_ns;
+        (0..7).map(|_| run()).min().unwrap_or_default() as f64 / 1e6
+    };
+    let parallel = |threads| ExecuteOptions { mode: Mode::Parallel, threads, ..Default::default() };
+    for block in &blocks {
+        let [one, two, three] = [serial(), parallel(1), parallel(2)].map(|options| best(block, &options));
+        println!("{:>9} {one:8.3} {two:8.3} {three:8.3} ms", block.block.number);
+    }
+}
+
+#[test]
 fn a_header_that_promises_something_else_is_told_apart() {
     let Some(mut blocks) = blocks() else { return };
     let block = blocks.last_mut().expect("a block");

@@ -1,7 +1,7 @@
 //! geth's words for the ways in which execution fails.
 
-use revm::bytecode::opcode::OpCode;
-use revm::context_interface::result::HaltReason;
+use revm::bytecode::opcode::{self, OpCode};
+use revm::context_interface::result::{HaltReason, OutOfGasError};
 
 /// Most words on the stack.
 const STACK_LIMIT: usize = 1024;
@@ -18,6 +18,9 @@ pub(super) struct StoppedAt {
 /// A failure in geth's words (core/vm/errors.go).
 pub(super) fn describe(reason: &HaltReason, at: Option<StoppedAt>) -> String {
     match reason {
+        HaltReason::OutOfGas(OutOfGasError::Basic) if at.is_some_and(|at| at.opcode == opcode::RETURN) => {
+            "contract creation code storage out of gas".into()
+        }
         HaltReason::OutOfGas(_) | HaltReason::OverflowPayment => "out of gas".into(),
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".into(),
         HaltReason::OpcodeNotFound | HaltReason::NotActivated => invalid_opcode(at),

@@ -227,13 +227,15 @@ fn storage_collision<D: ExecutionDatabase>(
 
 /// Keeps opcode and stack height of an outermost frame that failed.
 fn note_where_it_stopped<D: ExecutionDatabase>(evm: &mut Machine<D>, result: &FrameResult) {
-    let needs_words = matches!(
-        result.instruction_result(),
+    let needs_words = match result.instruction_result() {
         InstructionResult::OpcodeNotFound
-            | InstructionResult::NotActivated
-            | InstructionResult::StackUnderflow
-            | InstructionResult::StackOverflow
-    );
+        | InstructionResult::NotActivated
+        | InstructionResult::StackUnderflow
+        | InstructionResult::StackOverflow => true,
+        // RETURN itself fails by its memory or not at all: then it was the code's deposit.
+        InstructionResult::OutOfGas => matches!(result, FrameResult::Create(_)),
+        _ => false,
+    };
     if !needs_words {
         return;
     }

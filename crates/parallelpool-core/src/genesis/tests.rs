@@ -174,10 +174,7 @@ fn each_bad_document_is_refused_with_the_path_of_its_field() {
         (without(&["difficulty"]), "difficulty: missing"),
         (without(&["config", "chainId"]), "config.chainId: missing"),
         (set(&["config", "chainId"], json!(0)), "config.chainId: must not be 0"),
-        (
-            set(&["config", "chainId"], json!(u64::MAX / 2)),
-            "config.chainId: must not be above 92233720368547",
-        ),
+        (set(&["config", "chainId"], json!(u64::MAX / 2)), "config.chainId: must not be above 9223372"),
         (set(&["config", "chainId"], json!("0x10000000000000000")), "config.chainId: 0x1"),
         (set(&["config"], json!(7)), "config: must be an object"),
         (set(&["gasLimit"], json!("0x")), "gasLimit: 0x is not a decimal or hex number"),

@@ -1,6 +1,10 @@
+mod calls;
+mod metering;
 mod observing;
+mod verdicts;
 
 use super::*;
+use crate::chainspec::BlobParameters;
 use crate::primitives::{KECCAK_EMPTY, keccak256};
 use crate::state::database::ViewDatabase;
 use crate::state::memory::MemoryState;
@@ -12,12 +16,14 @@ const RECIPIENT: Address = Address::repeat_byte(0x4e);
 const BENEFICIARY: Address = Address::repeat_byte(0xbe);
 const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
+const BLOBS: BlobParameters = BlobParameters { target: 3, max: 6, base_fee_update_fraction: 3_338_477 };
+
 fn rules(fork: Fork) -> Rules {
     Rules {
         fork,
         spec_id: fork.spec_id(),
         chain_id: 1,
-        blobs: None,
+        blobs: (fork >= Fork::Cancun).then_some(BLOBS),
         parallel_tx_type: (fork >= Fork::London).then_some(5),
     }
 }
@@ -29,6 +35,7 @@ fn block() -> BlockContext {
         beneficiary: BENEFICIARY,
         gas_limit: 30_000_000,
         base_fee: Some(10),
+        excess_blob_gas: Some(0),
         prev_randao: Some(B256::ZERO),
         ..BlockContext::default()
     }

@@ -1,0 +1,58 @@
+"""
+Where did it go: the last departures from the pool, by hash.
+
+Bounded in number and time, so it answers for the recent past and nothing else; the oldest are forgotten first.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from parallelpool.events import Departure
+from parallelpool.primitives import TxHash
+
+REMEMBERED: Final = 100_000
+"""Departures that are remembered."""
+
+REMEMBERED_S: Final = 3_600.0
+"""Seconds for which a departure is remembered."""
+
+
+class DepartureLog:
+    """One departure for each hash, the newest."""
+
+    def __init__(self, capacity: int = REMEMBERED, lifetime_s: float = REMEMBERED_S) -> None:
+        self._capacity = capacity
+        self._lifetime_s = lifetime_s
+        self._departures: dict[TxHash, Departure] = {}
+
+    def __len__(self) -> int:
+        return len(self._departures)
+
+    def __iter__(self) -> Iterator[Departure]:
+        """Oldest first."""
+        return iter(self._departures.values())
+
+    def record(self, departure: Departure) -> None:
+        """Remembers a departure, in place of an older one of the same transaction."""
+        self._departures.pop(departure.hash, None)
+        self._departures[departure.hash] = departure
+        if len(self._departures) > self._capacity:
+            del self._departures[next(iter(self._departures))]
+
+    def get(self, tx_hash: TxHash) -> Departure | None:
+        """How the transaction left last."""
+        return self._departures.get(tx_hash)
+
+    def forget(self, tx_hash: TxHash) -> None:
+        """The transaction is in the pool again, or never left."""
+        self._departures.pop(tx_hash, None)
+
+    def expire(self, now: float) -> None:
+        """Forgets what left too long before `now` (unix seconds)."""
+        expired: list[TxHash] = []
+        for tx_hash, departure in self._departures.items():
+            if now - departure.departed_at <= self._lifetime_s:
+                break
+            expired.append(tx_hash)
+        for tx_hash in expired:
+            del self._departures[tx_hash]

@@ -1,0 +1,211 @@
+"""
+What readers see of the pool: content, nonces, best-first order, and why a transaction waits or where it went.
+
+Nothing here changes anything. Transactions whose journal records are still being written are not shown; see
+`parallelpool.held`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from parallelpool.conditions import Condition, FeeCapTooLow, FundsMissing, NonceGap
+from parallelpool.events import Departure, DropReason
+from parallelpool.holdings import Holdings
+from parallelpool.meters import PoolStatistics
+from parallelpool.ordering import best_first
+from parallelpool.primitives import Address, Gas, Nonce, TxHash, Wei
+from parallelpool.transaction import PooledTransaction, Transaction
+from parallelpool.validation import ChainState, HeadRules, SenderState
+
+
+class ReadablePool:
+    """The reading half of `parallelpool.pool.TxPool`."""
+
+    def __init__(self, chain: ChainState, holdings: Holdings, *, gas_tip: Wei) -> None:
+        self._chain = chain
+        self._holdings = holdings
+        self._gas_tip = gas_tip
+        self._head = HeadRules.of(chain)
+        self._states: dict[Address, SenderState] = {}
+
+    @property
+    def head(self) -> HeadRules:
+        """The head that the pool stands on."""
+        return self._head
+
+    @property
+    def sequence(self) -> int:
+        """Rises whenever what readers see may have changed."""
+        return self._holdings.sequence
+
+    def __len__(self) -> int:
+        return len(self._holdings.index)
+
+    def __contains__(self, tx_hash: object) -> bool:
+        return isinstance(tx_hash, bytes) and self.get(TxHash(tx_hash)) is not None
+
+    def get(self, tx_hash: bytes, /) -> Transaction | None:
+        """A pooled transaction, pending or queued."""
+        holdings = self._holdings
+        pooled = holdings.index.get(TxHash(tx_hash))
+        if pooled is None:
+            pooled = holdings.held.replaced(TxHash(tx_hash)) if len(holdings.held) else None
+        elif holdings.held.is_held(pooled):
+            return None
+        return None if pooled is None else pooled.transaction
+
+    def nonce(self, address: bytes, /) -> Nonce:
+        """The first nonce that the account's executable transactions leave free (geth's virtual nonce)."""
+        sender, holdings = Address(address), self._holdings
+        state = self._states.get(sender)
+        if state is None:
+            (account,) = self._chain.accounts([sender])
+            return Nonce(account.nonce)
+        pending = holdings.pending.of(sender)
+        if pending is None or not holdings.held.has(sender):
+            return self._next_nonce(sender, state)
+        seen = sum(1 for _ in holdings.held.shown_run(sender, pending))
+        return max(state.nonce, Nonce(pending.first.nonce + seen))
+
+    def content_from(self, address: bytes, /) -> tuple[list[Transaction], list[Transaction]]:
+        """(pending, queued) of one sender in nonce order."""
+        sender, holdings = Address(address), self._holdings
+        pending, queued = holdings.pending.of(sender) or (), holdings.queued.of(sender) or ()
+        if not holdings.held.has(sender):
+            return [each.transaction for each in pending], [each.transaction for each in queued]
+        run = list(holdings.held.shown_run(sender, pending))
+        # What stands behind an executable transaction that is not shown yet is, for readers, still waiting.
+        waiting = [shown for each in (*pending, *queued) if (shown := holdings.held.shown(each)) is not None]
+        return [each.transaction for each in run], [each.transaction for each in waiting[len(run) :]]
+
+    def content(self) -> tuple[dict[bytes, list[Transaction]], dict[bytes, list[Transaction]]]:
+        """(pending, queued), each sender -> transactions in nonce order."""
+        pending: dict[bytes, list[Transaction]] = {}
+        queued: dict[bytes, list[Transaction]] = {}
+        for sender in self._states:
+            executable, waiting = self.content_from(sender)
+            if executable:
+                pending[sender] = executable
+            if waiting:
+                queued[sender] = waiting
+        return pending, queued
+
+    def pending_of(self, address: bytes, /) -> list[Transaction]:
+        """The account's executable transactions in nonce order."""
+        return self.content_from(address)[0]
+
+    def pending_best(
+        self, base_fee: int | None, /, *, min_tip: int = 0, gas_cap: int | None = None
+    ) -> Iterator[Transaction]:
+        """
+        Executable transactions as a producer takes them: by what they pay above `base_fee` (wei), at equal
+        prices in order of arrival, each sender's in nonce order.
+
+        A sender's are cut at the first one that pays less than `min_tip` (wei) or needs more gas than `gas_cap`.
+        Read it without a change to the pool in between: RuntimeError otherwise.
+        """
+        holdings, sequence = self._holdings, self.sequence
+        best = best_first(
+            (
+                holdings.held.shown_run(sender, nonces)
+                for sender, nonces in holdings.pending.by_sender.items()
+            ),
+            None if base_fee is None else Wei(base_fee),
+            min_tip=Wei(min_tip),
+            gas_cap=None if gas_cap is None else Gas(gas_cap),
+            unchanged=lambda: self.sequence == sequence,
+        )
+        return (pooled.transaction for pooled in best)
+
+    def stats(self) -> tuple[int, int]:
+        """(pending, queued) transactions."""
+        return self._holdings.index.pending, self._holdings.index.queued
+
+    def placement(self, tx_hash: bytes, /) -> tuple[Literal["pending", "queued"], str | None] | None:
+        """Where a pooled transaction stands, and what it waits for, if anything."""
+        pooled = self._holdings.index.get(TxHash(tx_hash))
+        if pooled is None or self._holdings.held.is_held(pooled):
+            return None
+        reasons = "; ".join(str(condition) for condition in self.why_queued(tx_hash)) or None
+        return ("pending" if self._holdings.index.is_pending(pooled.hash) else "queued"), reasons
+
+    def why_queued(self, tx_hash: bytes, /) -> tuple[Condition, ...]:
+        """
+        What a pooled transaction waits for; empty if nothing, or if it is not pooled.
+
+        A pending one may still wait for the base fee to fall, or for the account to be able to pay for all of its
+        transactions.
+        """
+        pooled = self._holdings.index.get(TxHash(tx_hash))
+        if pooled is None:
+            return ()
+        state = self._states[pooled.sender]
+        conditions: list[Condition] = []
+        next_nonce = self._next_nonce(pooled.sender, state)
+        if not self._holdings.index.is_pending(pooled.hash):
+            conditions.append(NonceGap(next_nonce, pooled.nonce))
+        required = self._cost_up_to(pooled)
+        if required > state.balance:
+            conditions.append(FundsMissing(state.balance, required))
+        base_fee = self._head.next_base_fee
+        if base_fee is not None and pooled.max_fee_per_gas < base_fee:
+            conditions.append(FeeCapTooLow(pooled.max_fee_per_gas, base_fee))
+        return tuple(conditions)
+
+    def _cost_up_to(self, pooled: PooledTransaction) -> Wei:
+        lists = (self._holdings.pending.of(pooled.sender), self._holdings.queued.of(pooled.sender))
+        return Wei(
+            sum(
+                each.cost
+                for nonces in lists
+                if nonces is not None
+                for each in nonces
+                if each.nonce <= pooled.nonce
+            )
+        )
+
+    def drop_record(self, tx_hash: bytes, /) -> Departure | None:
+        """
+        How a transaction left the pool, for the last hour or 100,000 departures.
+
+        Where a block has taken it since, that is the answer, whatever the pool thought of it.
+        """
+        departure = self._holdings.departures.get(TxHash(tx_hash))
+        location = None if departure is None else self._chain.transaction_location(tx_hash)
+        if departure is None or location is None:
+            return departure
+        return replace(
+            departure, reason=DropReason.MINED, replaced_by=None, block_number=location[0], detail=""
+        )
+
+    def departures(self) -> tuple[Departure, ...]:
+        """All remembered departures, oldest first."""
+        return tuple(self._holdings.departures)
+
+    def pooled(self) -> list[PooledTransaction]:
+        """Everything in the pool, in order of arrival; held ones and what they replaced included."""
+        return sorted(
+            (*self._holdings.index, *self._holdings.held.all_replaced()), key=lambda each: each.arrival
+        )
+
+    def statistics(self) -> PoolStatistics:
+        """Meters and gauges of this moment."""
+        holdings = self._holdings
+        return PoolStatistics(
+            meters=replace(holdings.meters),
+            pending=holdings.index.pending,
+            queued=holdings.index.queued,
+            local=holdings.index.local,
+            slots=holdings.index.slots,
+            pending_senders=len(holdings.pending),
+            queued_senders=len(holdings.queued),
+            held=len(holdings.held),
+            departures=len(holdings.departures),
+            gas_tip=self._gas_tip,
+        )
+
+    def _next_nonce(self, sender: Address, state: SenderState) -> Nonce:
+        """geth's virtual nonce: the first one that the sender's executable transactions leave free."""
+        pending = self._holdings.pending.of(sender)
+        return state.nonce if pending is None else max(state.nonce, Nonce(pending.last.nonce + 1))

@@ -1,0 +1,223 @@
+"""
+The call object of `eth_call` and its kin, with state and block overrides.
+
+In: geth's `TransactionArgs`, `StateOverride` and `BlockOverrides` as JSON. Out: the engine's `CallRequest`. geth
+ignores `type`; here `type` equal to the chain's parallel type means that `data` may begin with a tag, which is
+charged for and not seen by the EVM, as in the transaction it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from parallelpool.chain import CallRequest
+from rpc.errors import Json, RpcError
+from rpc.parameters import Fields, list_of, map_of
+from rpc.quantities import address, big, data, fixed_text, hash32, uint64
+from rpc.views import SET_CODE, to_checksum
+
+AccessListEntry: TypeAlias = tuple[bytes, list[bytes]]
+Authorization: TypeAlias = tuple[int, bytes, int, int, int, int]
+"""(chain id, address, nonce, parity, r, s)."""
+Slots: TypeAlias = "list[tuple[bytes, bytes]]"
+
+
+@dataclass(frozen=True, slots=True)
+class CallObject:
+    """A message as the caller described it; `None` is what the caller left open."""
+
+    sender: bytes | None = None
+    to: bytes | None = None
+    gas: int | None = None
+    gas_price: int | None = None
+    max_fee_per_gas: int | None = None
+    max_priority_fee_per_gas: int | None = None
+    value: int | None = None
+    nonce: int | None = None
+    data: bytes | None = None
+    input: bytes | None = None
+    access_list: list[AccessListEntry] | None = None
+    chain_id: int | None = None
+    max_fee_per_blob_gas: int | None = None
+    blob_versioned_hashes: list[bytes] | None = None
+    authorization_list: list[Authorization] | None = None
+    type: int | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """`input`, or else `data`."""
+        return self.input if self.input is not None else self.data or b""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOverride:
+    """What a call sees in place of an account's state."""
+
+    nonce: int | None
+    balance: int | None
+    code: bytes | None
+    state: Slots | None
+    state_diff: Slots | None
+
+
+StateOverride: TypeAlias = "list[tuple[bytes, AccountOverride]]"
+BlockOverride: TypeAlias = "dict[str, int | bytes]"
+
+
+# ------------------------------------------------------------------ in
+
+
+def call_object(value: Json) -> CallObject:
+    """geth's `TransactionArgs`; fields it does not know are ignored."""
+    fields = Fields(value, "ethapi.TransactionArgs")
+    return CallObject(
+        sender=fields.take("from", address),
+        to=fields.take("to", address),
+        gas=fields.take("gas", uint64),
+        gas_price=fields.take("gasPrice", big),
+        max_fee_per_gas=fields.take("maxFeePerGas", big),
+        max_priority_fee_per_gas=fields.take("maxPriorityFeePerGas", big),
+        value=fields.take("value", big),
+        nonce=fields.take("nonce", uint64),
+        data=fields.take("data", data),
+        input=fields.take("input", data),
+        access_list=fields.take("accessList", list_of(_access_list_entry, "types.AccessList")),
+        chain_id=fields.take("chainId", big),
+        max_fee_per_blob_gas=fields.take("maxFeePerBlobGas", big),
+        blob_versioned_hashes=fields.take("blobVersionedHashes", list_of(hash32, "[]common.Hash")),
+        authorization_list=fields.take(
+            "authorizationList", list_of(_authorization, "[]types.SetCodeAuthorization")
+        ),
+        type=fields.take("type", uint64),
+    )
+
+
+def _access_list_entry(value: Json) -> AccessListEntry:
+    fields = Fields(value, "types.AccessTuple")
+    return fields.need("address", address), fields.need("storageKeys", list_of(hash32, "[]common.Hash"))
+
+
+def _authorization(value: Json) -> Authorization:
+    fields = Fields(value, "types.SetCodeAuthorization")
+    return (
+        fields.need("chainId", big),
+        fields.need("address", address),
+        fields.need("nonce", uint64),
+        fields.need("yParity", uint64),
+        fields.need("r", big),
+        fields.need("s", big),
+    )
+
+
+def state_override(value: Json) -> StateOverride:
+    """geth's `StateOverride`: account -> what to see in its place."""
+    return map_of(_account_key, _account_override, "override.StateOverride")(value)
+
+
+def _account_key(key: str) -> bytes:
+    return fixed_text(key, 20, "Address")
+
+
+def _slot_key(key: str) -> bytes:
+    return fixed_text(key, 32, "Hash")
+
+
+def _account_override(value: Json) -> AccountOverride:
+    fields = Fields(value, "override.OverrideAccount")
+    slots = map_of(_slot_key, hash32, "map[common.Hash]common.Hash")
+    if fields.take("movePrecompileToAddress", address) is not None:
+        raise RpcError("movePrecompileToAddress is not supported")
+    return AccountOverride(
+        nonce=fields.take("nonce", uint64),
+        balance=fields.take("balance", big),
+        code=fields.take("code", data),
+        state=fields.take("state", slots),
+        state_diff=fields.take("stateDiff", slots),
+    )
+
+
+def block_override(value: Json) -> BlockOverride:
+    """geth's `BlockOverrides`, under the engine's names."""
+    fields = Fields(value, "override.BlockOverrides")
+    for field in ("beaconRoot", "withdrawals"):
+        if fields.take(field, _present):
+            raise RpcError(f'block override "{field}" is not supported for this RPC method')
+    found: dict[str, int | bytes | None] = {
+        "number": fields.take("number", big),
+        "difficulty": fields.take("difficulty", big),
+        "time": fields.take("time", uint64),
+        "gas_limit": fields.take("gasLimit", uint64),
+        "fee_recipient": fields.take("feeRecipient", address),
+        "prev_randao": fields.take("prevRandao", hash32),
+        "base_fee": fields.take("baseFeePerGas", big),
+        "blob_base_fee": fields.take("blobBaseFee", big),
+    }
+    return {name: given for name, given in found.items() if given is not None}
+
+
+def _present(_value: Json) -> bool:
+    return True
+
+
+# ------------------------------------------------------------------ out
+
+
+def check_call(call: CallObject, chain_id: int) -> None:
+    """
+    Raises RpcError in geth's words for a message that contradicts itself or the chain.
+
+    Source: geth internal/ethapi/transaction_args.go, CallDefaults.
+    """
+    has_dynamic_fee = call.max_fee_per_gas is not None or call.max_priority_fee_per_gas is not None
+    if call.gas_price is not None and has_dynamic_fee:
+        raise RpcError("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+    if call.chain_id is not None and call.chain_id != chain_id:
+        raise RpcError(f"chainId does not match node's (have={call.chain_id}, want={chain_id})")
+
+
+def to_request(
+    call: CallObject,
+    *,
+    parallel_tx_type: int | None,
+    state: StateOverride | None = None,
+    block: BlockOverride | None = None,
+) -> CallRequest:
+    """
+    The engine's form.
+
+    Raises RpcError for overrides that contradict themselves and for a type that the chain does not have.
+    """
+    if call.type is not None and call.type > SET_CODE and call.type != parallel_tx_type:
+        raise RpcError("transaction type not supported")
+    return CallRequest(
+        sender=call.sender,
+        to=call.to,
+        data=call.payload,
+        value=call.value or 0,
+        gas=call.gas,
+        gas_price=call.gas_price,
+        max_fee_per_gas=call.max_fee_per_gas,
+        max_priority_fee_per_gas=call.max_priority_fee_per_gas,
+        max_fee_per_blob_gas=call.max_fee_per_blob_gas,
+        nonce=call.nonce,
+        access_list=call.access_list,
+        blob_versioned_hashes=call.blob_versioned_hashes or (),
+        authorization_list=call.authorization_list or (),
+        tx_type=call.type if call.type == parallel_tx_type else None,
+        state_overrides=_engine_overrides(state or ()),
+        block_overrides=block or None,
+    )
+
+
+_EngineOverride: TypeAlias = "tuple[bytes, int | None, int | None, bytes | None, Slots | None, Slots | None]"
+
+
+def _engine_overrides(state: Sequence[tuple[bytes, AccountOverride]]) -> list[_EngineOverride]:
+    overrides: list[_EngineOverride] = []
+    for account, seen in state:
+        if seen.state is not None and seen.state_diff is not None:
+            raise RpcError(f"account {to_checksum(account)} has both 'state' and 'stateDiff'")
+        overrides.append((account, seen.nonce, seen.balance, seen.code, seen.state, seen.state_diff))
+    return overrides

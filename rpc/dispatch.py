@@ -1,0 +1,293 @@
+"""
+From the bytes of a request to the bytes of its answer.
+
+In: a message and its caller. Out: the answer, or `None` if nothing is to be said. Single calls run through
+jsonrpcserver on our own method table; envelope, batches, limits and texts are geth's. The items of a batch
+are executed one after the other and answered in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import CoroutineType
+from typing import TypeAlias
+
+import structlog
+from jsonrpcserver import JsonRpcError, Result, Success, async_dispatch_to_serializable
+
+from rpc.caller import Caller
+from rpc.envelope import Call, Refused, check_method_name, read_message, write_error, write_result
+from rpc.errors import (
+    INTERNAL_ERROR,
+    HandlerCrashed,
+    InvalidRequest,
+    Json,
+    MethodNotFound,
+    NotificationsUnsupported,
+    RequestTimedOut,
+    ResponseTooLarge,
+    RpcError,
+    as_rpc_error,
+)
+from rpc.json_text import encode, first_value
+from rpc.parameters import Signature, parse_parameters, required
+from rpc.quantities import text
+
+log = structlog.get_logger("parallelpool.rpc")
+
+PIPELINED_RESULT_BYTES = 68
+"""Encoded size of a pipelined method's result: one hash in quotes."""
+
+UNSUBSCRIBE: Signature = required(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One row of the method table."""
+
+    handler: Callable[..., object]
+    """Gets the converted parameters, gives what JSON can say, or a coroutine of it."""
+    signature: Signature = ()
+    is_operator: bool = False
+    """Only for operators: IPC and loopback, unless configured wider."""
+    wants_caller: bool = False
+    """Gets the caller before the parameters."""
+    is_hot: bool = False
+    """Called without jsonrpcserver in between; a test proves that the answers are the same."""
+    is_pipelined: bool = False
+    """Neighbours of it in a batch may wait together; they are begun in order. Its result is one hash."""
+
+
+MethodTable: TypeAlias = Mapping[str, Method]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Bounds of a batch; 0 is none."""
+
+    requests: int = 1_000
+    response_bytes: int = 25_000_000
+
+
+class Dispatcher:
+    """Serves messages from a fixed table of methods."""
+
+    def __init__(self, methods: MethodTable, limits: BatchLimits) -> None:
+        self._methods = dict(methods)
+        self._limits = limits
+        self._served = {name: self._for_jsonrpcserver(name) for name in methods}
+        self.calls: Counter[str] = Counter()
+        """Calls by method since the start; unknown methods count as the empty name."""
+        self.failures: Counter[int] = Counter()
+        """Error answers by code since the start."""
+
+    async def respond(self, octets: bytes, caller: Caller) -> bytes | None:
+        """
+        The answer to the first message in `octets`.
+
+        Raises JsonSyntaxError if it is no JSON, EOFError if it is empty: what to say then is the transport's matter.
+        """
+        return await self.respond_to(first_value(octets), caller)
+
+    async def respond_to(self, message: Json, caller: Caller) -> bytes | None:
+        """The answer to one parsed message; `None` if it wants none."""
+        if isinstance(message, list):
+            return await self._respond_to_batch(message, caller)
+        return await self._respond_to_single(message, caller)
+
+    # -- single calls
+
+    async def _respond_to_single(self, message: Json, caller: Caller) -> bytes | None:
+        call = read_message(message)
+        if call is None:
+            return None
+        if isinstance(call, Refused):
+            return self._refuse(call)
+        if caller.time_limit_s is None:
+            return await self._serve(call, caller)
+        try:
+            async with asyncio.timeout(caller.time_limit_s):
+                return await self._serve(call, caller)
+        except TimeoutError:
+            return self._error(call, RequestTimedOut())
+
+    async def _serve(self, call: Call, caller: Caller) -> bytes | None:
+        """Executes one call and writes its answer, and one line about it to the log."""
+        began = time.perf_counter()
+        code = 0
+        try:
+            result = encode(await self._execute(call, caller))
+            answer = None if call.is_notification else write_result(call.id, result)
+        except RpcError as error:
+            code = error.code
+            answer = self._error(call, error)
+        except TypeError as problem:
+            log.exception("result has no JSON form", method=call.method)
+            code = INTERNAL_ERROR
+            answer = self._error(call, RpcError(str(problem), code=code))
+        log.debug(
+            "request served",
+            method=call.method[:64],
+            code=code,
+            transport=caller.transport,
+            peer=caller.address,
+            duration_ms=round((time.perf_counter() - began) * 1e3, 3),
+        )
+        return answer
+
+    async def _execute(self, call: Call, caller: Caller) -> object:
+        """The method's result. Raises RpcError."""
+        if call.method.endswith("_subscribe"):
+            return self._subscribe(call, caller)
+        if call.method.endswith("_unsubscribe"):
+            return self._unsubscribe(call, caller)
+        method = self._find(call.method, caller)
+        if method.is_hot:
+            return await self._run(call.method, method, caller, call.params)
+        return await self._dispatch(call, caller)
+
+    def _find(self, name: str, caller: Caller) -> Method:
+        """The row of the table, if this caller may use it."""
+        check_method_name(name)
+        method = self._methods.get(name)
+        if method is None or not _offers(caller, name) or (method.is_operator and not caller.is_operator):
+            self.calls[""] += 1
+            raise MethodNotFound(name)
+        self.calls[name] += 1
+        return method
+
+    async def _run(self, name: str, method: Method, caller: Caller, params: Json) -> object:
+        """Converts the parameters and calls the method. Raises RpcError, and nothing else."""
+        values = parse_parameters(params, method.signature)
+        if method.wants_caller:
+            values.insert(0, caller)
+        try:
+            result = method.handler(*values)
+            return await result if isinstance(result, CoroutineType) else result
+        except Exception as error:
+            answer = as_rpc_error(error)
+            if answer is None:
+                log.exception("method handler crashed", method=name)
+                answer = HandlerCrashed()
+            elif answer.code == INTERNAL_ERROR:
+                log.error("engine failed", method=name, error=str(error))
+            raise answer from error
+
+    async def _dispatch(self, call: Call, caller: Caller) -> object:
+        """The same through jsonrpcserver, which knows the params as one opaque argument."""
+        request: dict[str, object] = {"method": call.method, "params": [call.params], "id": 0}
+        reply = await async_dispatch_to_serializable(
+            request, self._served, context=caller, deserializer=_unchanged, validator=_unchanged
+        )
+        assert isinstance(reply, dict), "a request with an id gets one reply"
+        if (error := reply.get("error")) is not None:
+            raise RpcError(error["message"], code=error["code"], data=error.get("data"))
+        return reply["result"]
+
+    def _for_jsonrpcserver(self, name: str) -> Callable[[Caller, Json], Awaitable[Result]]:
+        async def serve(caller: Caller, params: Json) -> Result:
+            try:
+                return Success(await self._run(name, self._methods[name], caller, params))
+            except RpcError as error:
+                raise JsonRpcError(error.code, error.message, error.data) from error
+
+        return serve
+
+    # -- subscriptions
+
+    def _subscribe(self, call: Call, caller: Caller) -> str:
+        if caller.notifier is None:
+            raise NotificationsUnsupported
+        check_method_name(call.method)
+        namespace = call.method.removesuffix("_subscribe")
+        if not _offers(caller, call.method):
+            raise MethodNotFound(call.method)
+        return caller.notifier.subscribe(namespace, call.params)
+
+    def _unsubscribe(self, call: Call, caller: Caller) -> bool:
+        (subscription_id,) = parse_parameters(call.params, UNSUBSCRIBE)
+        assert isinstance(subscription_id, str), "the parameter is a text"
+        if caller.notifier is None:
+            raise RpcError("subscription not found")
+        return caller.notifier.unsubscribe(subscription_id)
+
+    # -- batches
+
+    async def _respond_to_batch(self, messages: list[Json], caller: Caller) -> bytes | None:
+        if not messages:
+            return write_error(None, InvalidRequest("empty batch"))
+        asked = [read_message(message) for message in messages]
+        if self._limits.requests and len(asked) > self._limits.requests:
+            first_id = next(
+                (call.id for call in asked if isinstance(call, Call) and not call.is_notification), None
+            )
+            return b"[%b]" % write_error(first_id, InvalidRequest("batch too large"))
+        calls = [call for call in asked if call is not None]
+        answers: list[bytes | None] = []
+        try:
+            async with asyncio.timeout(caller.time_limit_s):
+                await self._serve_in_order(calls, caller, answers)
+        except TimeoutError:
+            answers += [self._fail(call, RequestTimedOut()) for call in calls[len(answers) :]]
+        except ResponseTooLarge as error:
+            answers += [self._fail(call, error) for call in calls[len(answers) :]]
+        said = [answer for answer in answers if answer is not None]
+        return b"[%b]" % b",".join(said) if said else None
+
+    async def _serve_in_order(
+        self, calls: list[Call | Refused], caller: Caller, answers: list[bytes | None]
+    ) -> None:
+        """Appends one answer per call. Raises ResponseTooLarge where the rest is not to be executed."""
+        budget = self._limits.response_bytes
+        spent = 0
+        while len(answers) < len(calls):
+            together = self._run_of_pipelined(calls, len(answers))
+            if budget and spent + len(together) * PIPELINED_RESULT_BYTES > budget:
+                together = together[:1]
+            if len(together) > 1:
+                fresh = await asyncio.gather(*(self._serve(call, caller) for call in together))
+            else:
+                call = calls[len(answers)]
+                fresh = [self._refuse(call) if isinstance(call, Refused) else await self._serve(call, caller)]
+            answers += fresh
+            spent += sum(len(answer) for answer in fresh if answer is not None)
+            if budget and spent > budget and len(answers) < len(calls):
+                raise ResponseTooLarge
+
+    def _run_of_pipelined(self, calls: list[Call | Refused], start: int) -> list[Call]:
+        """The calls from `start` on that may wait together."""
+        together: list[Call] = []
+        for call in calls[start:]:
+            method = self._methods.get(call.method) if isinstance(call, Call) else None
+            if method is None or not method.is_pipelined or not isinstance(call, Call):
+                break
+            together.append(call)
+        return together
+
+    # -- refusals
+
+    def _refuse(self, refused: Refused) -> bytes:
+        error = InvalidRequest("invalid request")
+        self.failures[error.code] += 1
+        return write_error(refused.id, error)
+
+    def _error(self, call: Call, error: RpcError) -> bytes | None:
+        self.failures[error.code] += 1
+        return None if call.is_notification else write_error(call.id, error)
+
+    def _fail(self, call: Call | Refused, error: RpcError) -> bytes | None:
+        return self._refuse(call) if isinstance(call, Refused) else self._error(call, error)
+
+
+def _offers(caller: Caller, method: str) -> bool:
+    """Whether the caller's transport offers the method's namespace."""
+    namespace = method.partition("_")[0]
+    return caller.modules is None or namespace in caller.modules or namespace == "rpc"
+
+
+def _unchanged(message: object) -> object:
+    return message

@@ -1,0 +1,162 @@
+"""
+HTTP: one POST, one message.
+
+The order of checks and every status and text are geth's: path, virtual host, CORS, method, length, content type.
+JSON-RPC errors have status 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from rpc.access_control import Cors, VirtualHosts
+from rpc.caller import Caller
+from rpc.envelope import write_error
+from rpc.errors import ParseError
+from rpc.json_text import JsonSyntaxError
+
+if TYPE_CHECKING:
+    from rpc.dispatch import Dispatcher
+    from rpc.settings import HttpSettings
+
+CONTENT_TYPES: Final = frozenset({"application/json", "application/json-rpc", "application/jsonrequest"})
+
+JSON_HEADERS: Final = {"Content-Type": "application/json"}
+
+GZIP_HEADERS: Final = {**JSON_HEADERS, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+
+PLAIN_HEADERS: Final = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "X-Content-Type-Options": "nosniff",
+}
+
+ANSWER_RESERVE_S: Final = 0.1
+"""Time that is kept for writing an answer that says that time ran out."""
+
+GZIP_FROM: Final = 1_400
+"""Bytes; shorter answers fit one packet as they are."""
+
+GZIP_ASIDE_FROM: Final = 256 * 1024
+"""Bytes; longer answers are compressed beside the event loop."""
+
+
+class HttpEndpoint:
+    """Answers HTTP requests that are no WebSocket upgrades."""
+
+    def __init__(
+        self, settings: HttpSettings, dispatcher: Dispatcher, is_operator: Callable[[str], bool]
+    ) -> None:
+        """`is_operator` says whether a peer's address may use operator methods."""
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._is_operator = is_operator
+        self._virtual_hosts = VirtualHosts(settings.virtual_hosts)
+        self._cors = Cors(settings.cors_domains)
+        self._time_limit_s = settings.write_timeout_s - ANSWER_RESERVE_S
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="parallelpool-gzip")
+
+    def close(self) -> None:
+        """Gives back the thread."""
+        self._aside.shutdown(wait=False, cancel_futures=True)
+
+    async def serve(self, request: web.BaseRequest) -> web.Response:
+        """One request."""
+        if not is_on_path(request.path, self._settings.path_prefix):
+            return web.Response(status=404)
+        if not self._virtual_hosts.allow(request.headers.get("Host")):
+            return _refuse(403, "invalid host specified")
+        if request.method == "OPTIONS":
+            headers = self._cors.preflight(request.headers)
+            if headers is not None:
+                return web.Response(status=204, headers=headers)
+        response = await self._answer(request)
+        if self._cors.is_on:
+            response.headers.update(self._cors.headers(request.headers))
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if request.method == "GET" and not request.query_string and not request.body_exists:
+            return web.Response(status=200)
+        refusal = self._check(request)
+        if refusal is not None:
+            return refusal
+        try:
+            body = await self._read(request)
+        except TimeoutError:
+            return _json(write_error(None, ParseError("read timeout")))
+        try:
+            answer = await self._dispatcher.respond(body, self._caller(request))
+        except EOFError:
+            answer = None
+        except JsonSyntaxError:
+            answer = write_error(None, ParseError("parse error"))
+        return await self._compressed(request, answer or b"")
+
+    def _check(self, request: web.BaseRequest) -> web.Response | None:
+        """The refusal of a request that is no JSON-RPC call."""
+        if request.method in ("PUT", "DELETE"):
+            return _refuse(405, "method not allowed")
+        length, limit = request.content_length, self._settings.body_limit
+        if length is not None and length > limit:
+            return _refuse(413, f"content length too large ({length}>{limit})")
+        if request.method == "OPTIONS" or request.content_type in CONTENT_TYPES:
+            return None
+        return _refuse(415, "invalid content type, only application/json is supported")
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
+        """The body, cut at the limit: what a body without a length has beyond it is not read."""
+        if not request.body_exists:
+            return b""
+        room = self._settings.body_limit
+        if request.content.is_eof():
+            return request.content.read_nowait(room)
+        chunks: list[bytes] = []
+        async with asyncio.timeout(self._settings.read_timeout_s):
+            while room > 0 and (chunk := await request.content.read(room)):
+                chunks.append(chunk)
+                room -= len(chunk)
+        return b"".join(chunks)
+
+    def _caller(self, request: web.BaseRequest) -> Caller:
+        address = request.remote or ""
+        return Caller(
+            "http",
+            address,
+            self._settings.modules,
+            self._is_operator(address),
+            time_limit_s=self._time_limit_s,
+        )
+
+    async def _compressed(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        """The answer, compressed where the client takes that and it pays."""
+        if len(body) < GZIP_FROM or "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return _json(body)
+        if len(body) < GZIP_ASIDE_FROM:
+            packed = _gzip(body)
+        else:
+            packed = await asyncio.get_running_loop().run_in_executor(self._aside, _gzip, body)
+        return web.Response(body=packed, headers=GZIP_HEADERS)
+
+
+def is_on_path(path: str, prefix: str) -> bool:
+    """Whether a request's path is served: exactly `/`, or all below a prefix."""
+    return path.startswith(prefix) if prefix else path == "/"
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, headers=JSON_HEADERS)
+
+
+def _refuse(status: int, text: str) -> web.Response:
+    return web.Response(status=status, body=text.encode() + b"\n", headers=PLAIN_HEADERS)
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()

@@ -1,0 +1,120 @@
+"""
+`eth_`: the way into the pool.
+
+In: the hex of a signed transaction. Out: its hash, once the pool has it and it is durable. The order of checks is
+geth's: hex, decoding, fee cap, replay protection, pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from parallelpool.events import HeadChanged
+from rpc.backend import Backend
+from rpc.block_cache import BlockCache
+from rpc.dispatch import Method, MethodTable
+from rpc.errors import SYNC_TIMEOUT, Json, RpcError
+from rpc.namespaces.eth_blocks import receipt_view
+from rpc.parameters import optional, required
+from rpc.quantities import data, json_uint64, to_data
+from rpc.settings import CallSettings
+
+if TYPE_CHECKING:
+    from parallelpool.transaction import Transaction
+
+log = structlog.get_logger("parallelpool.rpc")
+
+WEI_PER_ETHER: Final = 10**18
+
+HEADS_WAITING: Final = 16
+"""Heads that may wait for a synchronous submission; it looks at the chain, so a lost one costs nothing."""
+
+
+class SubmitMethods:
+    """Submission of signed transactions."""
+
+    def __init__(self, backend: Backend, blocks: BlockCache, settings: CallSettings) -> None:
+        self._backend = backend
+        self._blocks = blocks
+        self._settings = settings
+
+    def table(self) -> MethodTable:
+        """Rows of the method table."""
+        return {
+            "eth_sendRawTransaction": Method(
+                self.send_raw_transaction, required(data), is_hot=True, is_pipelined=True
+            ),
+            "eth_sendRawTransactionSync": Method(
+                self.send_raw_transaction_sync, required(data) + optional(json_uint64)
+            ),
+        }
+
+    async def send_raw_transaction(self, raw: bytes) -> Json:
+        """The hash of the transaction, which is now pooled and durable."""
+        return to_data(await self._submit(raw))
+
+    async def send_raw_transaction_sync(self, raw: bytes, timeout_ms: int | None) -> Json:
+        """The receipt, if the transaction is mined in time (EIP-7966)."""
+        limit_s = self._timeout_s(timeout_ms)
+        with self._backend.events.subscribe(HeadChanged, capacity=HEADS_WAITING) as heads:
+            tx_hash = await self._submit(raw)
+            try:
+                async with asyncio.timeout(limit_s):
+                    if (receipt := await self._receipt(tx_hash)) is not None:
+                        return receipt
+                    async for _ in heads:
+                        if (receipt := await self._receipt(tx_hash)) is not None:
+                            return receipt
+            except TimeoutError:
+                raise RpcError(
+                    "The transaction was added to the transaction pool but wasn't processed in "
+                    f"{go_duration(limit_s)}",
+                    code=SYNC_TIMEOUT,
+                    data=to_data(tx_hash),
+                ) from None
+        raise RpcError("chain subscription closed")
+
+    async def _submit(self, raw: bytes) -> bytes:
+        transaction = await self._backend.ingress.decode(raw)
+        check_fee(transaction, self._settings.tx_fee_cap_ether)
+        if transaction.chain_id is None and not self._settings.allow_unprotected_txs:
+            raise RpcError("only replay-protected (EIP-155) transactions allowed over RPC")
+        await self._backend.ingress.submit(transaction, local=True)
+        log.debug("submitted transaction", hash=to_data(transaction.hash), nonce=transaction.nonce)
+        return transaction.hash
+
+    async def _receipt(self, tx_hash: bytes) -> Json:
+        location = self._backend.chain.transaction_location(tx_hash)
+        if location is None:
+            return None
+        mined = await self._blocks.by_number(location[0])
+        if mined is None or mined.block.transactions[location[1]].hash != tx_hash:
+            return None
+        return receipt_view(mined, location[1])
+
+    def _timeout_s(self, timeout_ms: int | None) -> float:
+        if not timeout_ms:
+            return self._settings.sync_default_timeout_s
+        return min(timeout_ms / 1_000, self._settings.sync_max_timeout_s)
+
+
+def check_fee(transaction: Transaction, cap_ether: float) -> None:
+    """Raises RpcError if gas limit times fee cap is above the cap; 0 is no cap, the value does not count."""
+    fee_ether = transaction.gas_limit * transaction.max_fee_per_gas / WEI_PER_ETHER
+    if cap_ether and fee_ether > cap_ether:
+        raise RpcError(f"tx fee ({fee_ether:.2f} ether) exceeds the configured cap ({cap_ether:.2f} ether)")
+
+
+def go_duration(seconds: float) -> str:
+    """A duration as Go writes it: `20s`, `1m0s`, `1.5s`, `250ms`."""
+    if seconds < 1:
+        return f"{seconds * 1_000:g}ms"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    text = f"{rest:.9f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text

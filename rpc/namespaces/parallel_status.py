@@ -1,0 +1,128 @@
+"""
+`parallel_status`: figures of pool and batches, or where one transaction or one sender stands and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rpc.backend import Backend
+from rpc.errors import Json
+from rpc.parameters import Fields
+from rpc.quantities import Unfit, address, hash32, to_data, to_quantity
+
+if TYPE_CHECKING:
+    from parallelpool.transaction import Transaction
+    from rpc.backend import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """About one transaction, or one sender."""
+
+    tx_hash: bytes | None
+    address: bytes | None
+
+
+def status_request(value: Json) -> StatusRequest:
+    """`{hash}` or `{address}`. Raises Unfit."""
+    fields = Fields(value, "StatusRequest")
+    request = StatusRequest(fields.take("hash", hash32), fields.take("address", address))
+    fields.refuse_others()
+    if request.tx_hash is not None and request.address is not None:
+        raise Unfit('want one of "hash" and "address"')
+    return request
+
+
+class Status:
+    """Answers of `parallel_status`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._chain = backend.chain
+        self._pool = backend.pool
+        self._batches = backend.batches
+        self._producer = backend.producer
+
+    async def status(self, request: StatusRequest | None) -> Json:
+        """The figures, or the story of one transaction or sender."""
+        if request is not None and request.tx_hash is not None:
+            return await self._of_transaction(request.tx_hash)
+        if request is not None and request.address is not None:
+            return self._of_sender(request.address)
+        return await self._figures()
+
+    async def _figures(self) -> Json:
+        await self._batches.current()
+        pending, queued = self._pool.stats()
+        figures, produced = self._batches.figures(), self._producer.statistics()
+        return {
+            "pending": to_quantity(pending),
+            "queued": to_quantity(queued),
+            "parallelizable": to_quantity(figures.parallelizable),
+            "batches": to_quantity(figures.batches),
+            "batchSize": to_quantity(figures.batch_size),
+            "totalProcessed": to_quantity(produced.total_processed),
+            "successfullyBatched": to_quantity(produced.successfully_batched),
+        }
+
+    async def _of_transaction(self, tx_hash: bytes) -> Json:
+        view: dict[str, Json] = {"hash": to_data(tx_hash)}
+        location = self._chain.transaction_location(tx_hash)
+        if location is not None:
+            number, index = location
+            return view | {
+                "status": "mined",
+                "blockNumber": to_quantity(number),
+                "transactionIndex": to_quantity(index),
+            }
+        tx, placement = self._pool.get(tx_hash), self._pool.placement(tx_hash)
+        if tx is None or placement is None:
+            return view | {"status": "unknown", "reason": "neither in the pool nor on the chain"}
+        place, reason = placement
+        view |= {
+            "status": place,
+            "reason": reason,
+            "from": to_data(tx.sender),
+            "nonce": to_quantity(tx.nonce),
+        }
+        view["tag"] = tx.tag
+        if place == "pending":
+            view |= _batch_of(await self._batches.current(), tx)
+        return view
+
+    def _of_sender(self, sender: bytes) -> Json:
+        pending, queued = self._pool.content_from(sender)
+        return {
+            "address": to_data(sender),
+            "nonce": to_quantity(self._pool.nonce(sender)),
+            "pending": [_line(tx, None) for tx in pending],
+            "queued": [_line(tx, self._why_queued(tx)) for tx in queued],
+        }
+
+    def _why_queued(self, tx: Transaction) -> str | None:
+        placement = self._pool.placement(tx.hash)
+        return placement[1] if placement is not None else None
+
+
+def _line(tx: Transaction, reason: str | None) -> Json:
+    return {"hash": to_data(tx.hash), "nonce": to_quantity(tx.nonce), "tag": tx.tag, "reason": reason}
+
+
+def _batch_of(offer: Offer, tx: Transaction) -> dict[str, Json]:
+    """The batch that a pending transaction stands in, and what its place in it rests on."""
+    for index, batch in enumerate(offer.plan.batches):
+        for member in batch.members:
+            if offer.candidates[member].hash == tx.hash:
+                access_set = offer.access_sets[member]
+                return {
+                    "batchId": to_data(batch.batch_id),
+                    "batchIndex": to_quantity(index),
+                    "batchKind": batch.kind,
+                    "prediction": {
+                        "source": access_set.source,
+                        "known": access_set.is_known,
+                        "gasUsed": to_quantity(access_set.gas_used),
+                    },
+                }
+    return {"batchId": None, "reason": "not among the candidates of the next block"}

@@ -1,0 +1,159 @@
+"""
+The RPC server: all transports over one dispatcher.
+
+In: the node's parts and the settings. While `serving` lasts, HTTP, WebSocket and IPC are open; leaving it closes
+listeners first, then connections. HTTP and WebSocket share a listener where address and port are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from rpc.block_cache import BlockCache
+from rpc.caller import is_loopback
+from rpc.connection import Connection, Wire
+from rpc.dispatch import BatchLimits, Dispatcher, MethodTable
+from rpc.filters import FilterBook
+from rpc.http_endpoint import HttpEndpoint, is_on_path
+from rpc.ipc import IpcEndpoint
+from rpc.methods import method_table
+from rpc.news import News
+from rpc.websocket import WebSocketEndpoint, is_upgrade
+
+if TYPE_CHECKING:
+    from rpc.backend import Backend
+    from rpc.settings import RpcSettings
+
+log = structlog.get_logger("parallelpool.rpc")
+
+SHUTDOWN_S = 5.0
+"""How long open requests may take when the server stops."""
+
+
+IDLE_S = 120.0
+"""How long a connection without requests stays open where HTTP does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class RpcStatistics:
+    """Counters since the start, and what is open now."""
+
+    calls: Mapping[str, int]
+    """By method; unknown methods under the empty name."""
+    failures: Mapping[int, int]
+    """Error answers by code."""
+    websocket_connections: int
+    filters: int
+
+
+class RpcServer:
+    """The node's JSON-RPC."""
+
+    def __init__(
+        self, backend: Backend, settings: RpcSettings, further_methods: MethodTable | None = None
+    ) -> None:
+        """`further_methods` are served beside those of the namespaces."""
+        self._settings = settings
+        blocks = BlockCache(backend.chain)
+        self._news = News(backend.chain, backend.events, blocks)
+        self._filters = FilterBook(self._news)
+        self._dispatcher = Dispatcher(
+            {**method_table(backend, blocks, self._filters, settings), **(further_methods or {})},
+            BatchLimits(settings.batch_request_limit, settings.batch_response_max_size),
+        )
+        self._http = (
+            HttpEndpoint(settings.http, self._dispatcher, self._is_operator) if settings.http else None
+        )
+        self._websocket = (
+            WebSocketEndpoint(settings.websocket, self._connection, self._is_operator)
+            if settings.websocket
+            else None
+        )
+        self._ipc = IpcEndpoint(settings.ipc_path, self._connection) if settings.ipc_path else None
+        self.http_url: str | None = None
+        """Where HTTP listens, while serving; the port is the real one if 0 was asked for."""
+        self.websocket_url: str | None = None
+
+    @asynccontextmanager
+    async def serving(self, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
+        """
+        Serves while the block runs; `tasks` owns the one task that this needs.
+
+        Raises OSError if an endpoint cannot be opened; none is open then.
+        """
+        async with AsyncExitStack() as stack:
+            if self._http is not None:
+                stack.callback(self._http.close)
+            await self._open_listeners(stack)
+            if self._ipc is not None:
+                await self._ipc.start()
+                stack.push_async_callback(self._ipc.close)
+                log.info("IPC endpoint opened", url=str(self._settings.ipc_path))
+            telling = tasks.create_task(self._news.run())
+            stack.callback(telling.cancel)
+            yield
+
+    def statistics(self) -> RpcStatistics:
+        """Figures for metrics."""
+        return RpcStatistics(
+            dict(self._dispatcher.calls),
+            dict(self._dispatcher.failures),
+            len(self._websocket) if self._websocket is not None else 0,
+            len(self._filters),
+        )
+
+    # -- listeners
+
+    async def _open_listeners(self, stack: AsyncExitStack) -> None:
+        http, websocket = self._settings.http, self._settings.websocket
+        if http is not None:
+            self.http_url = await self._listen(stack, http.address, http.port)
+            log.info("HTTP server started", endpoint=self.http_url, vhosts=",".join(http.virtual_hosts))
+        if websocket is not None:
+            if http is not None and (http.address, http.port) == (websocket.address, websocket.port):
+                self.websocket_url = self.http_url
+            else:
+                self.websocket_url = await self._listen(stack, websocket.address, websocket.port)
+            self.websocket_url = str(self.websocket_url).replace("http://", "ws://", 1)
+            log.info("WebSocket enabled", url=self.websocket_url)
+
+    async def _listen(self, stack: AsyncExitStack, address: str, port: int) -> str:
+        idle_s = self._settings.http.idle_timeout_s if self._settings.http is not None else IDLE_S
+        # Compressed request bodies stay as they are: geth does not unpack them, and bombs are packed.
+        server = web.Server(self._route, access_log=None, keepalive_timeout=idle_s, auto_decompress=False)
+        runner = web.ServerRunner(server, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        if self._websocket is not None:
+            stack.push_async_callback(self._websocket.close)
+        site = web.TCPSite(runner, address, port, backlog=1_024)
+        await site.start()
+        bound_port = runner.addresses[0][1]
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{bound_port}"
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._websocket is not None and self._settings.websocket is not None and is_upgrade(request):
+            if is_on_path(request.path, self._settings.websocket.path_prefix):
+                return await self._websocket.serve(request)
+            return web.Response(status=404)
+        if self._http is None:
+            return web.Response(status=404)
+        return await self._http.serve(request)
+
+    # -- parts of connections
+
+    def _connection(self, wire: Wire) -> Connection:
+        return Connection(
+            wire, self._dispatcher, self._news, log_query_limit=self._settings.calls.log_query_limit
+        )
+
+    def _is_operator(self, address: str) -> bool:
+        return self._settings.operator_anywhere or is_loopback(address)

@@ -1,0 +1,183 @@
+"""
+Subscriptions of one connection (`eth_subscribe`, WebSocket and IPC).
+
+In: news. Out: notifications into the connection's outbox. Nothing is sent before the answer that tells the
+subscription's id; what comes earlier waits for it. All subscriptions end with their connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from rpc import views
+from rpc.caller import NotificationSink
+from rpc.errors import InvalidParams, Json, RpcError, SubscriptionNotFound
+from rpc.filters import new_id
+from rpc.json_text import encode
+from rpc.log_filter import LogFilter, check_future, check_size, is_in_range, log_filter
+from rpc.news import LogNews, News
+from rpc.parameters import Signature, optional, parse_parameters, required
+from rpc.quantities import boolean, text, to_data
+
+if TYPE_CHECKING:
+    from parallelpool.chain import Header
+    from parallelpool.transaction import Transaction
+
+HELD_SUBSCRIPTIONS: Final = 1_000
+"""Subscriptions of one connection."""
+
+ANY_NAME: Final = required(text)
+
+KINDS: Final[dict[str, Signature]] = {
+    "newHeads": ANY_NAME,
+    "logs": ANY_NAME + required(log_filter),
+    "newPendingTransactions": ANY_NAME + optional(boolean),
+    "syncing": ANY_NAME,
+}
+"""What can be subscribed to, with its parameters. Our own chain never syncs, so `syncing` stays silent."""
+
+
+class Subscription:
+    """One subscription; subclasses choose what they tell."""
+
+    wants_logs = False
+
+    def __init__(self, outbox: NotificationSink) -> None:
+        self.id = new_id()
+        self._outbox = outbox
+        self._early: list[bytes] | None = []
+
+    def activate(self) -> None:
+        """Sends what waited, and from now on directly."""
+        early, self._early = self._early, None
+        for message in early or ():
+            self._outbox.notify(message)
+
+    def head_added(self, header: Header, /) -> None:
+        """News of a block."""
+
+    def logs_added(self, logs: Sequence[LogNews], /) -> None:
+        """News of logs."""
+
+    def transactions_promoted(self, transactions: Sequence[Transaction], /) -> None:
+        """News of executable transactions."""
+
+    def _tell(self, result: Json) -> None:
+        message = encode(
+            {
+                "jsonrpc": "2.0",
+                "method": "eth_subscription",
+                "params": {"subscription": self.id, "result": result},
+            }
+        )
+        if self._early is None:
+            self._outbox.notify(message)
+        else:
+            self._early.append(message)
+
+
+class NewHeads(Subscription):
+    """Tells each new header."""
+
+    def head_added(self, header: Header, /) -> None:
+        self._tell(views.new_head(header))
+
+
+class NewLogs(Subscription):
+    """Tells each new log that matches, and each that a reorg removed."""
+
+    wants_logs = True
+
+    def __init__(self, outbox: NotificationSink, wanted: LogFilter) -> None:
+        super().__init__(outbox)
+        self._wanted = wanted
+
+    def logs_added(self, logs: Sequence[LogNews], /) -> None:
+        for news in logs:
+            if is_in_range(self._wanted, news.number) and self._wanted.matches(news.entry):
+                self._tell(news.view)
+
+
+class NewPendingTransactions(Subscription):
+    """Tells each transaction that became executable."""
+
+    def __init__(self, outbox: NotificationSink, *, full: bool) -> None:
+        super().__init__(outbox)
+        self._full = full
+
+    def transactions_promoted(self, transactions: Sequence[Transaction], /) -> None:
+        for tx in transactions:
+            self._tell(views.transaction(tx) if self._full else to_data(tx.hash))
+
+
+class ConnectionSubscriptions:
+    """The notifier of one connection."""
+
+    def __init__(self, news: News, outbox: NotificationSink, *, log_query_limit: int) -> None:
+        self._news = news
+        self._outbox = outbox
+        self._log_query_limit = log_query_limit
+        self._held: dict[str, Subscription] = {}
+        self._fresh: list[Subscription] = []
+
+    def __len__(self) -> int:
+        """Subscriptions held now."""
+        return len(self._held)
+
+    def subscribe(self, namespace: str, params: Json, /) -> str:
+        """Begins a subscription and gives its id. Raises RpcError in geth's words."""
+        kind = _kind_of(params)
+        if namespace != "eth" or kind not in KINDS:
+            raise SubscriptionNotFound(namespace, kind)
+        _, *arguments = parse_parameters(params, KINDS[kind])
+        if len(self._held) >= HELD_SUBSCRIPTIONS:
+            raise RpcError(f"too many subscriptions (limit {HELD_SUBSCRIPTIONS})")
+        made = self._make(kind, arguments)
+        self._held[made.id] = made
+        self._fresh.append(made)
+        self._news.add(made)
+        return made.id
+
+    def unsubscribe(self, subscription_id: str, /) -> bool:
+        """Ends a subscription. Raises RpcError if there is none."""
+        ended = self._held.pop(subscription_id, None)
+        if ended is None:
+            raise RpcError("subscription not found")
+        self._news.remove(ended)
+        return True
+
+    def activate(self) -> None:
+        """Lets the news of new subscriptions flow."""
+        fresh, self._fresh = self._fresh, []
+        for subscription in fresh:
+            subscription.activate()
+
+    def close(self) -> None:
+        """Ends all subscriptions."""
+        for subscription in self._held.values():
+            self._news.remove(subscription)
+        self._held.clear()
+
+    def _make(self, kind: str, arguments: list[object]) -> Subscription:
+        match kind:
+            case "newHeads":
+                return NewHeads(self._outbox)
+            case "logs":
+                (wanted,) = arguments
+                assert isinstance(wanted, LogFilter), "the kind's parameter is a filter"
+                check_size(wanted, self._log_query_limit)
+                check_future(wanted)
+                return NewLogs(self._outbox, wanted)
+            case "newPendingTransactions":
+                return NewPendingTransactions(self._outbox, full=arguments == [True])
+            case _:
+                return Subscription(self._outbox)
+
+
+def _kind_of(params: Json) -> str:
+    if not isinstance(params, list):
+        raise InvalidParams("non-array args")
+    if not params or not isinstance(params[0], str):
+        raise InvalidParams("expected subscription name as first argument")
+    return params[0]

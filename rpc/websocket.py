@@ -1,0 +1,88 @@
+"""
+WebSocket: one text frame a message, on the port of HTTP or on its own.
+
+Origins are checked, virtual hosts are not, as in geth. A message above the limit closes the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from rpc.access_control import Origins
+from rpc.connection import Connection, Wire
+
+if TYPE_CHECKING:
+    from rpc.settings import WebSocketSettings
+
+CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class WebSocketEndpoint:
+    """Upgrades requests and serves the connections until they end or the server stops."""
+
+    def __init__(
+        self,
+        settings: WebSocketSettings,
+        make_connection: Callable[[Wire], Connection],
+        is_operator: Callable[[str], bool],
+    ) -> None:
+        """`is_operator` says whether a peer's address may use operator methods."""
+        self._settings = settings
+        self._make_connection = make_connection
+        self._is_operator = is_operator
+        self._origins = Origins(settings.origins)
+        self._open: set[web.WebSocketResponse] = set()
+
+    def __len__(self) -> int:
+        """Connections open now."""
+        return len(self._open)
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serves one connection to its end."""
+        if not self._origins.allow(request.headers.get("Origin")):
+            return web.Response(status=403, text="Forbidden\n")
+        socket = web.WebSocketResponse(
+            heartbeat=self._settings.ping_interval_s,
+            max_msg_size=self._settings.message_limit,
+            compress=False,
+            timeout=CLOSE_TIMEOUT_S,
+        )
+        await socket.prepare(request)
+        self._open.add(socket)
+        try:
+            await self._make_connection(self._wire(request, socket)).serve()
+        finally:
+            self._open.discard(socket)
+            await socket.close()
+        return socket
+
+    async def close(self) -> None:
+        """Says goodbye to all clients."""
+        for socket in tuple(self._open):
+            await socket.close(code=WSCloseCode.OK)
+
+    def _wire(self, request: web.BaseRequest, socket: web.WebSocketResponse) -> Wire:
+        async def receive() -> bytes | None:
+            message = await socket.receive()
+            if message.type is WSMsgType.TEXT:
+                return str(message.data).encode()
+            if message.type is WSMsgType.BINARY:
+                return bytes(message.data)
+            return None
+
+        async def send(message: bytes) -> None:
+            await socket.send_frame(message, WSMsgType.TEXT)
+
+        address = request.remote or ""
+        return Wire("ws", address, self._settings.modules, self._is_operator(address), receive, send)
+
+
+def is_upgrade(request: web.BaseRequest) -> bool:
+    """Whether a request asks for a WebSocket."""
+    return (
+        request.headers.get("Upgrade", "").lower() == "websocket"
+        and "upgrade" in request.headers.get("Connection", "").lower()
+    )

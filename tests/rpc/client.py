@@ -1,0 +1,44 @@
+"""Calls methods of the whole table without a transport."""
+
+import json
+
+from rpc.block_cache import BlockCache
+from rpc.caller import Caller
+from rpc.dispatch import BatchLimits, Dispatcher
+from rpc.errors import Json
+from rpc.filters import FilterBook
+from rpc.methods import method_table
+from rpc.news import News
+from rpc.settings import CallSettings, RpcSettings
+from tests.rpc.fakes import FakeNode
+
+CALLER = Caller("http", "127.0.0.1", None, is_operator=True)
+
+
+class Client:
+    """A caller with all rights."""
+
+    def __init__(self, node: FakeNode, calls: CallSettings | None = None) -> None:
+        backend = node.backend
+        blocks = BlockCache(backend.chain)
+        filters = FilterBook(News(backend.chain, backend.events, blocks))
+        settings = RpcSettings(calls=calls or CallSettings())
+        self._dispatcher = Dispatcher(method_table(backend, blocks, filters, settings), BatchLimits())
+
+    async def raw(self, method: str, *params: Json) -> bytes:
+        """The answer as bytes."""
+        message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
+        return await self._dispatcher.respond(message.encode(), CALLER) or b""
+
+    async def ask(self, method: str, *params: Json) -> Json:
+        """The result. Raises AssertionError for an error."""
+        answer = json.loads(await self.raw(method, *params))
+        assert "error" not in answer, answer["error"]
+        result: Json = answer["result"]
+        return result
+
+    async def fail(self, method: str, *params: Json) -> tuple[int, str, Json]:
+        """(code, message, data). Raises AssertionError for a result."""
+        error = json.loads(await self.raw(method, *params)).get("error")
+        assert error is not None, "the call succeeded"
+        return error["code"], error["message"], error.get("data")
