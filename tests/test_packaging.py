@@ -70,7 +70,7 @@ def test_every_module_has_its_layer(pyproject: Any) -> None:
     A new module of parallelpool is placed in the import contract, or lint would not see it.
     """
     (contract,) = pyproject["tool"]["importlinter"]["contracts"]
-    named = set(re.findall(r"[a-z_.]+", " ".join(contract["layers"])))
+    named = set(re.findall(r"[a-z0-9_.]+", " ".join(contract["layers"])))
     modules = {
         f"parallelpool.{Path(path).stem}"
         for path in files()
