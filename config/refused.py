@@ -43,6 +43,8 @@ REASONS: Final[dict[str, str]] = {
     "pprof.port": "there is no profiling server here",
     "sepolia": NO_PUBLIC_CHAIN,
     "syncmode": NO_NETWORK,
+    "txpool.locals": "no account's transactions are preferred",
+    "txpool.nolocals": "it always holds: every refusal is answered, no transaction is treated as local",
     "unlock": NO_KEYS,
     "upstream": "following another node is not offered yet",
     "vmodule": "there is one --verbosity for all modules",

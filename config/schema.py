@@ -149,10 +149,6 @@ class GpoConfig:
 class TxPoolConfig:
     """The transaction pool. Values are geth's; where geth repairs a bad one with a warning, it is refused here."""
 
-    locals: tuple[Address, ...] = ()
-    """Addresses treated as local. As geth."""
-    nolocals: bool = False
-    """Treat no transaction as local. As geth."""
     journal: str = "transactions.rlp"
     """File of acknowledged transactions, relative to the data directory; empty keeps none. As geth."""
     rejournal: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(days=365))] = timedelta(hours=1)

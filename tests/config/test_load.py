@@ -96,13 +96,12 @@ def test_lists_are_written_with_commas() -> None:
     assert loaded.http.vhosts == ("*",)
 
 
-def test_addresses_become_bytes() -> None:
+@pytest.mark.parametrize("text", [f"0x{'aB' * 20}", "ab" * 20, f"0X{'AB' * 20}"])
+def test_addresses_become_bytes(text: str) -> None:
     """
     With 0x or without, in any case.
     """
-    loaded = load_words(["--txpool.locals", f"0x{'aB' * 20},{'01' * 20}"])
-
-    assert loaded.txpool.locals == (b"\xab" * 20, b"\x01" * 20)
+    assert load_words(["--miner.etherbase", text]).miner.etherbase == b"\xab" * 20
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("2", 2), ("500ms", 0.5), ("1m", 60)])
@@ -241,7 +240,10 @@ BAD_FLAGS = [
     (["--txpool.pricelimit", "0"], "--txpool.pricelimit: must be at least 1, got 0"),
     (["--txpool.globalslots", "0"], "--txpool.globalslots: must be at least 1, got 0"),
     (["--txpool.pricebump", "-10"], "--txpool.pricebump: must be at least 1, got -10"),
-    (["--txpool.locals", "0x12"], "--txpool.locals: must be an address of 40 hexadecimal digits, got '0x12'"),
+    (
+        ["--miner.etherbase", "0x12"],
+        "--miner.etherbase: must be an address of 40 hexadecimal digits, got '0x12'",
+    ),
     (["--parallel.batchsize", "63"], "--parallel.batchsize: must be at least 64, got 63"),
     (["--parallel.batchsize", "257"], "--parallel.batchsize: must be at most 256, got 257"),
     (["--parallel.txtype", "4"], "--parallel.txtype: must be at least 5, got 4"),
@@ -367,7 +369,7 @@ BAD_TOML = [
     ("[txpool]\nlifetime = 10800000000000", "[txpool] lifetime: must be a string, got a whole number"),
     ("[txpool]\nlifetime = '3 hours'", "[txpool] lifetime: must be a duration such as 3h0m0s"),
     ("[txpool]\nlifetime = 2026-01-01", "[txpool] lifetime: must be a string, got a date or time"),
-    ("[txpool]\nlocals = ['0xzz']", "[txpool] locals: must be an address of 40 hexadecimal digits"),
+    ("[miner]\netherbase = '0xzz'", "[miner] etherbase: must be an address of 40 hexadecimal digits"),
     ("[txpool]\nglobalslots = {a = 1}", "[txpool] globalslots: must be a whole number, got a table"),
     ("[rpc]\ntxfeecap = inf", "[rpc] txfeecap: must be a finite number, got inf"),
     (
@@ -447,7 +449,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         ["--dev"],
         ["--dev.period", "1500ms"],
         ["--ipcdisable", "--datadir", "some where/\u00e9\"quoted'\\"],
-        ["--txpool.locals", "0x" + "0a" * 20, "--rpc.txfeecap", "0.25", "--gpo.maxprice", str(2**256 - 1)],
+        ["--miner.etherbase", "0x" + "0a" * 20, "--rpc.txfeecap", "0.25", "--gpo.maxprice", str(2**256 - 1)],
         ["--http=false", "--ws.port", "9000", "--log.format", "json", "--log.file", "/tmp/x.log"],
         ["--parallel.txtype", "0x55", "--identity", 'a "name" \\ [x]'],
     ],

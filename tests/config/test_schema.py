@@ -90,8 +90,6 @@ def test_defaults_are_the_documented_ones() -> None:
     assert defaults["dev.mine"] == "batch"
     assert defaults["parallel.batchsize"] == 64
     assert {name: value for name, value in defaults.items() if name.startswith("txpool.")} == {
-        "txpool.locals": (),
-        "txpool.nolocals": False,
         "txpool.journal": "transactions.rlp",
         "txpool.rejournal": timedelta(hours=1),
         "txpool.pricelimit": 1,
