@@ -11,45 +11,7 @@ use parallelpool_core::executor::Executor;
 use parallelpool_core::workers::Workers;
 use support::block_tests::{self, BlockTest};
 use support::chain_run::ChainRun;
-
-/// What the reason for a refusal must contain, by the exception that the test names. A refusal for
-/// another reason would be luck.
-const REASONS: &[(&str, &[&str])] = &[
-    ("BlockException.INCORRECT_BLOCK_FORMAT", &["not a block", "before fork"]),
-    ("BlockException.INCORRECT_EXCESS_BLOB_GAS", &["invalid excessBlobGas"]),
-    ("BlockException.INVALID_BASEFEE_PER_GAS", &["invalid baseFee"]),
-    ("BlockException.INVALID_DEPOSIT_EVENT_LAYOUT", &["deposit"]),
-    ("BlockException.INVALID_GASLIMIT", &["invalid gas limit"]),
-    ("BlockException.INVALID_REQUESTS", &["invalid requests hash"]),
-    ("BlockException.INVALID_WITHDRAWALS_ROOT", &["withdrawals root hash mismatch"]),
-    ("BlockException.RLP_STRUCTURES_ENCODING", &["rlp: "]),
-    ("BlockException.SYSTEM_CONTRACT_CALL_FAILED", &["system call to "]),
-    // A fee cap below the base fee is looked at first, as in geth.
-    ("TransactionException.GAS_ALLOWANCE_EXCEEDED", &["gas limit reached", "less than block base fee"]),
-    ("TransactionException.GAS_LIMIT_EXCEEDS_MAXIMUM", &["transaction gas limit too high"]),
-    ("TransactionException.INITCODE_SIZE_EXCEEDED", &["max initcode size exceeded"]),
-    ("TransactionException.INSUFFICIENT_ACCOUNT_FUNDS", &["insufficient funds"]),
-    ("TransactionException.INSUFFICIENT_MAX_FEE_PER_BLOB_GAS", &["less than block blob gas fee"]),
-    ("TransactionException.INTRINSIC_GAS_BELOW_FLOOR_GAS_COST", &["insufficient gas for floor data"]),
-    (
-        "TransactionException.INTRINSIC_GAS_TOO_LOW",
-        &["intrinsic gas too low", "insufficient gas for floor data"],
-    ),
-    ("TransactionException.TYPE_1_TX_PRE_FORK", &["transaction type not supported"]),
-    ("TransactionException.TYPE_2_TX_PRE_FORK", &["transaction type not supported"]),
-    ("TransactionException.TYPE_3_TX_BLOB_COUNT_EXCEEDED", &["too many blobs"]),
-    ("TransactionException.TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH", &["invalid hash version"]),
-    ("TransactionException.TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED", &["exceeds maximum allowance"]),
-    ("TransactionException.TYPE_4_TX_PRE_FORK", &["transaction type not supported"]),
-];
-
-/// Whether a refusal names what the test says is wrong. Exceptions not listed explain anything.
-fn explains(reason: &str, exception: &str) -> bool {
-    exception.split('|').any(|one| match REASONS.iter().find(|(listed, _)| *listed == one) {
-        Some((_, fragments)) => fragments.iter().any(|fragment| reason.contains(fragment)),
-        None => true,
-    })
-}
+use support::exceptions::explains;
 
 /// Tests of forks whose rules still move: their fixtures and our EVM are of different days.
 fn is_unsettled(network: &str) -> bool {

@@ -5,14 +5,19 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use parallelpool_core::chainspec::ChainSpec;
+use parallelpool_core::block::BlockContext;
+use parallelpool_core::chainspec::{ChainSpec, Rules};
 use parallelpool_core::evm::Evm;
+use parallelpool_core::ledger::Ledger;
 use parallelpool_core::primitives::{Address, B256, Bytes, Log, U256, keccak256};
+use parallelpool_core::state::StateChanges;
 use parallelpool_core::state::database::ViewDatabase;
+use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::overlay::Overlay;
 use parallelpool_core::trie::state_root_of;
 use parallelpool_core::tx::{AccessListItem, Authorization, RecoveredTransaction, Transaction};
 use serde_json::Value;
+use support::exceptions::{explains, is_listed};
 use support::{address, bytes, hash, number};
 
 #[derive(Default)]
@@ -57,32 +62,16 @@ fn run_case(test: &Value, fork: &str, post: &Value) -> Result<(), String> {
     let rules = spec.rules_in(&block);
     let mut state = support::state(&test["pre"]);
     support::insert_test_block_hashes(&mut state, &block);
-    let expects_failure = post.get("expectException").is_some();
-    let (changes, logs) = match transaction(&test["transaction"], &post["indexes"]) {
-        None if expects_failure => (Default::default(), Vec::new()),
-        None => return Err("a transaction beyond 256 bits".into()),
-        Some(tx) => {
-            let room = tx.tx.gas_limit <= block.gas_limit
-                && rules.blobs.is_none_or(|blobs| tx.tx.blob_versioned_hashes.len() as u64 <= blobs.max);
-            let execution =
-                Evm::new(&rules, &block, ViewDatabase(&state)).execute(&tx).map_err(|e| e.to_string())?;
-            match execution.outcome {
-                Ok(_) if !room && expects_failure => (Default::default(), Vec::new()),
-                Ok(_) if expects_failure => return Err(format!("should be {}", post["expectException"])),
-                Err(reason) if !expects_failure => return Err(reason.to_string()),
-                Err(_) => (Default::default(), Vec::new()),
-                Ok(result) => {
-                    let mut overlay = Overlay::new(&state);
-                    overlay.write(&execution.writes, execution.codes).map_err(|e| e.to_string())?;
-                    if !result.beneficiary_destroyed {
-                        overlay
-                            .credit(block.beneficiary, result.fee, rules.spec_id)
-                            .map_err(|e| e.to_string())?;
-                    }
-                    (overlay.into_changes().map_err(|e| e.to_string())?, result.logs)
-                }
-            }
+    let exception = post.get("expectException").and_then(Value::as_str);
+    let tx = transaction(&test["transaction"], &post["indexes"]).ok_or("a number beyond 256 bits".to_owned());
+    let outcome = tx.and_then(|tx| execute(&rules, &block, &state, &tx));
+    let (changes, logs) = match (outcome, exception) {
+        (Ok(outcome), None) => outcome,
+        (Err(reason), Some(exception)) if is_listed(exception) && explains(&reason, exception) => {
+            Default::default()
         }
+        (Ok(_), Some(exception)) => return Err(format!("should be {exception}")),
+        (Err(reason), exception) => return Err(format!("{reason}, expected {exception:?}")),
     };
     state.apply(&changes);
     let (root, logs) = (state_root_of(&support::as_changes(&state)), logs_hash(&logs));
@@ -93,6 +82,24 @@ fn run_case(test: &Value, fork: &str, post: &Value) -> Result<(), String> {
         return Err(format!("state root {root}, expected {}", post["hash"]));
     }
     Ok(())
+}
+
+/// Changes and logs of the transaction, its fee credited, or why it cannot be executed.
+fn execute(
+    rules: &Rules,
+    block: &BlockContext,
+    state: &MemoryState,
+    tx: &RecoveredTransaction,
+) -> Result<(StateChanges, Vec<Log>), String> {
+    let execution = Evm::new(rules, block, ViewDatabase(state)).execute(tx).map_err(|e| e.to_string())?;
+    let ledger = Ledger::new(rules, block, None);
+    let result = ledger.verdict(tx, execution.outcome).map_err(|reason| reason.to_string())?;
+    let mut overlay = Overlay::new(state);
+    overlay.write(&execution.writes, execution.codes).map_err(|e| e.to_string())?;
+    if !result.beneficiary_destroyed {
+        overlay.credit(block.beneficiary, result.fee, rules.spec_id).map_err(|e| e.to_string())?;
+    }
+    Ok((overlay.into_changes().map_err(|e| e.to_string())?, result.logs))
 }
 
 fn logs_hash(logs: &[Log]) -> B256 {

@@ -3,6 +3,7 @@
 
 pub(crate) mod block_tests;
 pub(crate) mod chain_run;
+pub(crate) mod exceptions;
 pub(crate) mod tiny;
 
 use std::fs;
