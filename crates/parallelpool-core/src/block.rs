@@ -191,8 +191,8 @@ pub enum InvalidTransaction {
         "max fee per blob gas less than block blob gas fee: address {address} blobGasFeeCap: {cap}, blobBaseFee: {blob_base_fee}"
     )]
     BlobFeeCapTooLow { address: Address, cap: U256, blob_base_fee: u128 },
-    #[error("sender not an eoa: address {address}, codehash: {code_hash}")]
-    SenderNotEoa { address: Address, code_hash: B256 },
+    #[error("sender not an eoa: address {address}, len(code): {code_length}")]
+    SenderNotEoa { address: Address, code_length: usize },
     #[error("intrinsic gas too low: have {have}, want {want}")]
     IntrinsicGas { have: u64, want: u64 },
     #[error("insufficient gas for floor data gas cost: have {have}, want {want}")]

@@ -63,8 +63,8 @@ impl Ledger {
     }
 
     /// The verdict on a transaction of a given block, from the executor's verdict and the room
-    /// that is left, with geth's precedence: it takes the gas from the pool after the sender's
-    /// checks and before those of intrinsic gas and init code.
+    /// that is left, with geth's precedence: it takes the gas from the pool after the checks of
+    /// sender, fees and lists, before those of funds and intrinsic gas.
     pub fn verdict<T>(
         &self,
         tx: &RecoveredTransaction,
@@ -145,9 +145,10 @@ impl Ledger {
 fn follows_gas_pool(reason: &InvalidTransaction) -> bool {
     matches!(
         reason,
-        InvalidTransaction::IntrinsicGas { .. }
+        InvalidTransaction::InsufficientFunds { .. }
+            | InvalidTransaction::FundsOverflow { .. }
+            | InvalidTransaction::IntrinsicGas { .. }
             | InvalidTransaction::FloorDataGas { .. }
-            | InvalidTransaction::InitCodeSize { .. }
     )
 }
 

@@ -10,7 +10,7 @@
 //!   -> evm         one transaction on one view of the state       (evm)
 //!   -> serial      the whole block in order: the oracle           (serial)
 //!   -> parallel    the same result on all cores                   (parallel)
-//!   -> block       a given block, or one made from candidates     (import, build)
+//!   -> executor    a given block, or one made from candidates     (executor, ledger, system)
 //!   -> roots, trie what the header commits to                     (roots, trie)
 //!   -> store       one durable transaction per block              (store)
 //!   -> chain       head, history, queries                         (chain)

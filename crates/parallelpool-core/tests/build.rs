@@ -162,7 +162,7 @@ fn a_block_holds_no_more_bytes_than_allowed() {
 }
 
 #[test]
-fn in_a_given_block_the_sender_is_judged_before_the_gas_left_and_intrinsic_gas_after() {
+fn in_a_given_block_sender_and_fees_are_judged_before_the_gas_left_and_funds_after() {
     let mut site = Site::new("Cancun");
     site.block.gas_limit = 30_000;
     let refuse = |change: fn(&mut RecoveredTransaction)| {
@@ -183,7 +183,11 @@ fn in_a_given_block_the_sender_is_judged_before_the_gas_left_and_intrinsic_gas_a
     };
     assert!(refuse(|_| ()).ends_with(": gas limit reached"));
     assert!(refuse(|tx| tx.tx.nonce = 5).contains("nonce too high"));
-    assert!(refuse(|tx| tx.tx.value = U256::MAX >> 1).contains("insufficient funds"));
+    let cheap = |tx: &mut RecoveredTransaction| {
+        (tx.tx.max_fee_per_gas, tx.tx.max_priority_fee_per_gas) = (U256::from(9), U256::from(9));
+    };
+    assert!(refuse(cheap).contains("less than block base fee"));
+    assert!(refuse(|tx| tx.tx.value = U256::MAX >> 1).ends_with(": gas limit reached"));
     assert!(refuse(|tx| tx.tx.data = vec![1; 100].into()).ends_with(": gas limit reached"));
 }
 

@@ -1,9 +1,9 @@
 //! Whether a transaction may be executed on the state as it stands: geth's checks, in geth's
-//! order (core/state_transition.go, preCheck to buyGas, then intrinsic gas and init code).
+//! order (core/state_transition.go of 1.17: preCheck, buyGas, then intrinsic gas and floor). The
+//! block's gas pool has its place between them; the ledger knows it.
 //!
 //! All amounts are 256 bits wide here; revm's own checks stop at 128 and are not used.
 
-use revm::bytecode::Bytecode;
 use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
 use revm::interpreter::InitialAndFloorGas;
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::{Context, ExecutionDatabase};
 use crate::block::InvalidTransaction;
 use crate::chainspec::{Fork, Rules};
-use crate::primitives::{KECCAK_EMPTY, U256};
+use crate::primitives::U256;
 use crate::tx::charges::{Charges, MAX_REGULAR_GAS};
 use crate::tx::validity::is_type_active;
 
@@ -72,7 +72,6 @@ pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
     sender_and_fees(context)?;
     if options.charge_intrinsic {
         initial_gas_is_covered(&rules, &context.tx)?;
-        init_code_size(&rules, &context.tx)?;
     }
     observe_recipient(context);
     Ok(initial_gas(context))
@@ -96,6 +95,9 @@ fn sender_and_fees<D: ExecutionDatabase>(context: &mut Context<D>) -> Result<(),
     fees(rules, tx, base_fee, options)?;
     blobs(rules, tx, blob_base_fee, options)?;
     authorizations(tx)?;
+    if options.charge_intrinsic {
+        init_code_size(rules, tx)?;
+    }
     let cost = Cost::of(tx, base_fee, blob_base_fee)?;
     let mut balance = account.balance;
     if balance < cost.required {
@@ -155,11 +157,12 @@ fn gas_limit_cap(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransa
 
 /// EIP-3607, with EIP-7702's exception.
 fn sender_is_not_a_contract(tx: &EvmTransaction, account: &AccountInfo) -> Result<(), InvalidTransaction> {
-    let is_delegated = account.code.as_ref().is_some_and(Bytecode::is_eip7702);
-    if account.code_hash == KECCAK_EMPTY || is_delegated {
-        return Ok(());
+    match &account.code {
+        Some(code) if !code.is_empty() && !code.is_eip7702() => {
+            Err(InvalidTransaction::SenderNotEoa { address: tx.caller, code_length: code.len() })
+        }
+        _ => Ok(()),
     }
-    Err(InvalidTransaction::SenderNotEoa { address: tx.caller, code_hash: account.code_hash })
 }
 
 fn fees(

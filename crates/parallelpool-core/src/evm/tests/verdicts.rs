@@ -56,7 +56,7 @@ fn each_check_has_geths_words() {
         "insufficient gas for floor data gas cost: have 23000, want 25000"
     );
     assert_eq!(
-        refuse(|tx| (tx.to, tx.data, tx.gas_limit) = (None, vec![0; 49_153].into(), 10_000_000)),
+        refuse(|tx| (tx.to, tx.data, tx.value) = (None, vec![0; 49_153].into(), ETHER)),
         "max initcode size exceeded: code size 49153 limit 49152"
     );
     assert_eq!(refuse(|tx| tx.chain_id = Some(9)), "invalid chain id for signer: have 9 want 1");
@@ -97,7 +97,7 @@ fn blob_transactions_are_refused_in_geths_words() {
 }
 
 #[test]
-fn the_sender_is_checked_before_its_fees_and_its_fees_before_its_funds() {
+fn sender_fees_init_code_funds_and_intrinsic_gas_are_checked_in_this_order() {
     let poor = |nonce| with_sender(Account { nonce, ..Account::default() }, None);
     let worse = |tx: &mut RecoveredTransaction| {
         tx.tx.max_fee_per_gas = U256::ONE;
@@ -111,7 +111,7 @@ fn the_sender_is_checked_before_its_fees_and_its_fees_before_its_funds() {
     begins(&poor(1), "nonce too low: address ");
     begins(&poor(0), "max fee per gas less than block base fee: ");
     let contract = with_sender(Account::default(), Some(vec![1].into()));
-    begins(&contract, "sender not an eoa: address ");
+    begins(&contract, &format!("sender not an eoa: address {SENDER}, len(code): 1"));
     assert!(verdict(&poor(0), Fork::Osaka, |tx| tx.tx.gas_limit = 10).starts_with("insufficient funds"));
     let too_much = verdict(&poor(0), Fork::Osaka, |tx| tx.tx.gas_limit = (1 << 24) + 1);
     assert_eq!(too_much, "transaction gas limit too high (cap: 16777216, tx: 16777217)");
