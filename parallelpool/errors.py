@@ -30,12 +30,17 @@ class ParallelPoolError(Exception):
     """Base of all errors that this package raises on purpose."""
 
 
+def _one_line(problem: str) -> str:
+    """Problems quote what came from outside: line breaks and control characters are shown, not sent on."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in problem)
+
+
 class ConfigurationError(ParallelPoolError):
     """The settings cannot be used. `problems` holds one sentence each, in the order in which they were found."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(_one_line(problem) for problem in problems)
+        super().__init__("\n".join(self.problems))
 
 
 class StartFailure(ParallelPoolError):
