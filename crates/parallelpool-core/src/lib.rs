@@ -20,6 +20,10 @@
 //! This crate knows no Python and contains no `unsafe`.
 #![forbid(unsafe_code)]
 
+// Test code that unit and integration tests share names this crate as the latter must.
+#[cfg(test)]
+extern crate self as parallelpool_core;
+
 pub mod access;
 pub mod batching;
 pub mod block;

@@ -47,7 +47,7 @@ impl Window {
     }
 
     fn judge(&mut self) {
-        if 2 * self.conflicts > self.commits {
+        if 2 * self.conflicts >= self.commits {
             if self.size == 2 {
                 self.quiet = self.quiet.saturating_mul(2);
             }

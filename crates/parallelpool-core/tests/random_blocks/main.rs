@@ -3,6 +3,7 @@
 //! `PARALLELPOOL_RANDOM_BLOCKS` sets how many; `PARALLELPOOL_SEED` runs a single one.
 
 mod features;
+mod unsteady;
 mod world;
 
 use std::sync::Arc;
@@ -13,8 +14,7 @@ use parallelpool_core::executor::{ExecuteError, Executor};
 use parallelpool_core::state::StateChanges;
 use parallelpool_core::tx::SharedTransaction;
 use parallelpool_core::workers::Workers;
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use unsteady::Unsteady;
 use world::World;
 
 const BLOCKS: u64 = 2_000;
@@ -85,15 +85,13 @@ impl Tally {
 struct Comparison<'a> {
     executor: &'a Executor,
     world: World,
-    random: SmallRng,
     /// Of each parallel execution.
     parallel: Vec<ExecutionStatistics>,
 }
 
 impl<'a> Comparison<'a> {
     fn new(executor: &'a Executor, seed: u64) -> Self {
-        let random = SmallRng::seed_from_u64(!seed);
-        Self { executor, world: World::new(seed), random, parallel: Vec::new() }
+        Self { executor, world: World::new(seed), parallel: Vec::new() }
     }
 
     /// Returns the serially built block, with which all others agreed.
@@ -139,38 +137,14 @@ impl<'a> Comparison<'a> {
             threads,
             recheck: true,
             keep_transaction_changes,
-            dependencies: self.hints(),
-        }
-    }
-
-    /// None, random ones, or such as no honest caller would give.
-    fn hints(&mut self) -> Vec<Vec<u32>> {
-        let count = self.world.candidates.len() as u32;
-        let random = &mut self.random;
-        match random.random_range(0..5) {
-            0 | 1 => Vec::new(),
-            2 => (0..count).map(|index| (0..3).map(|_| random.random_range(0..=index)).collect()).collect(),
-            3 => (0..count).map(|index| (0..index).collect()).collect(),
-            _ => (0..2 * count)
-                .map(|index| {
-                    vec![
-                        index,
-                        u32::MAX,
-                        count,
-                        index.wrapping_add(1),
-                        0,
-                        0,
-                        count / 2,
-                        index.wrapping_sub(1),
-                    ]
-                })
-                .collect(),
+            dependencies: self.world.hints(),
         }
     }
 
     fn build(&self, options: &ExecuteOptions) -> BuildOutcome {
-        let World { spec, block, limits, candidates, state, .. } = &self.world;
-        self.executor.build(spec, block, limits, candidates, state, options).expect("memory never fails")
+        let World { spec, block, limits, candidates, .. } = &self.world;
+        let state = Unsteady::new(&self.world);
+        self.executor.build(spec, block, limits, candidates, &state, options).expect("memory never fails")
     }
 
     fn import(
@@ -178,8 +152,8 @@ impl<'a> Comparison<'a> {
         transactions: &[SharedTransaction],
         options: &ExecuteOptions,
     ) -> Result<parallelpool_core::block::BlockOutcome, ExecuteError> {
-        let World { spec, block, state, .. } = &self.world;
-        self.executor.execute(spec, block, transactions, state, options)
+        let World { spec, block, .. } = &self.world;
+        self.executor.execute(spec, block, transactions, &Unsteady::new(&self.world), options)
     }
 
     /// Takes the statistics out, having looked at them.

@@ -2,10 +2,14 @@
 //!
 //! The same seed gives the same world. A few accounts and contracts are touched by everybody, so
 //! most transactions conflict with some other one. Some candidates are invalid on purpose.
+#![allow(dead_code, reason = "two test programs share it, each with needs of its own")]
 
 pub(crate) mod assembler;
 pub(crate) mod contracts;
 mod transactions;
+
+#[allow(unused_imports, reason = "one of the two test programs needs it")]
+pub(crate) use transactions::authorization;
 
 use parallelpool_core::block::{BlockContext, BuildLimits, Ommer, Withdrawal};
 use parallelpool_core::chainspec::{ChainSpec, Fork};
@@ -122,6 +126,23 @@ impl World {
         world.fill_block();
         world.fill_candidates();
         world
+    }
+
+    /// Dependency hints for the candidates: none, random ones, or such as no honest caller gives.
+    pub(crate) fn hints(&mut self) -> Vec<Vec<u32>> {
+        let count = self.candidates.len() as u32;
+        let random = &mut self.random;
+        match random.random_range(0..5) {
+            0 | 1 => Vec::new(),
+            2 => (0..count).map(|index| (0..3).map(|_| random.random_range(0..=index)).collect()).collect(),
+            3 => (0..count).map(|index| (0..index).collect()).collect(),
+            _ => {
+                let hostile = |index: u32| {
+                    [index, u32::MAX, count, index + 1, 0, 0, count / 2, index.wrapping_sub(1)].to_vec()
+                };
+                (0..2 * count).map(hostile).collect()
+            }
+        }
     }
 
     /// Whether the address is one whose key signs transactions.

@@ -318,7 +318,7 @@ fn destroys_itself(heir: Address) -> Bytes {
     code.code().into()
 }
 
-fn authorization(secret: &[u8; 32], target: Address, nonce: u64) -> Authorization {
+pub(crate) fn authorization(secret: &[u8; 32], target: Address, nonce: u64) -> Authorization {
     let unsigned = Authorization {
         chain_id: U256::ONE,
         address: target,

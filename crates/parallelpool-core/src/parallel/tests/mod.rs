@@ -1,5 +1,12 @@
 //! The protocol on small blocks, on real threads and on a scheduler that the test drives.
 
+mod faults;
+mod lifecycle;
+mod memory;
+mod stepper;
+#[path = "../../../tests/random_blocks/world/mod.rs"]
+mod world;
+
 use super::*;
 use crate::block::{BlockContext, ExecuteOptions};
 use crate::chainspec::{Fork, Rules};
@@ -77,6 +84,15 @@ fn dependent_chain(length: u64) -> Vec<SharedTransaction> {
     (0..length).map(|index| transaction(account(index % 8), index / 8, COUNTER, 0)).collect()
 }
 
+fn job<'a>(
+    rules: &'a Rules,
+    block: &'a BlockContext,
+    transactions: &'a [SharedTransaction],
+    options: &'a ExecuteOptions,
+) -> Job<'a> {
+    Job { rules, block, transactions, caller: Caller::Import, options }
+}
+
 fn assert_equal(parallel: &JobOutcome, serial: &JobOutcome) {
     assert_eq!(parallel.ledger.receipts(), serial.ledger.receipts());
     assert_eq!(parallel.included, serial.included);
@@ -91,18 +107,53 @@ fn a_dependent_chain_gives_the_serial_result_at_any_thread_count() {
     for threads in [1, 2, 3, 8] {
         let options =
             ExecuteOptions { recheck: true, keep_transaction_changes: true, ..ExecuteOptions::default() };
-        let job = Job {
-            rules: &rules,
-            block: &block,
-            transactions: &transactions,
-            caller: Caller::Import,
-            options: &options,
-        };
+        let job = job(&rules, &block, &transactions, &options);
         let serial = serial::run(&job, &state).expect("serial");
         let workers = Workers::new(threads).expect("threads");
         let parallel = run(&workers, &job, &state).expect("parallel");
 
         assert_equal(&parallel, &serial);
         assert_eq!(parallel.statistics.executions_per_transaction.len(), 300);
+    }
+}
+
+#[test]
+fn an_empty_block_is_executed() {
+    let (rules, block, state, options) = (rules(), block(), state(), ExecuteOptions::default());
+    let outcome = run(&Workers::new(2).expect("threads"), &job(&rules, &block, &[], &options), &state);
+    let outcome = outcome.expect("parallel");
+
+    assert!(outcome.included.is_empty() && outcome.changes.is_empty());
+    assert!(outcome.statistics.parallel);
+}
+
+#[test]
+fn an_invalid_transaction_ends_an_import_with_its_index_at_any_thread_count() {
+    let (rules, block, state, options) = (rules(), block(), state(), ExecuteOptions::default());
+    let mut transactions = dependent_chain(100);
+    transactions[70] = transaction(account(6), 40, COUNTER, 0);
+    for threads in [1, 2, 8] {
+        let job = job(&rules, &block, &transactions, &options);
+        let serial = serial::run(&job, &state).expect_err("invalid").to_string();
+        let parallel = run(&Workers::new(threads).expect("threads"), &job, &state).expect_err("invalid");
+
+        assert_eq!(parallel.to_string(), serial);
+        assert!(matches!(parallel, ExecuteError::Transaction { index: 70, .. }), "{serial}");
+    }
+}
+
+#[test]
+fn a_dependent_chain_wastes_a_bounded_part_of_the_work() {
+    let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(2_000));
+    let options = ExecuteOptions::default();
+    let block = BlockContext { gas_limit: 1_000_000_000, ..block };
+    for threads in [1, 2, 8] {
+        let job = job(&rules, &block, &transactions, &options);
+        let outcome = run(&Workers::new(threads).expect("threads"), &job, &state).expect("parallel");
+        let executions = outcome.statistics.executions;
+
+        // The window allows half at most for long; the rest is for the samples until it is closed.
+        assert!(executions <= 3_200, "{executions} executions of 2,000 transactions on {threads} threads");
+        assert!(threads > 1 || executions == 2_000, "one worker has nobody to speculate for");
     }
 }

@@ -1,0 +1,59 @@
+//! A view whose answers take now no time and now a while, so that executions on several threads
+//! overlap in ever other ways, in the middle of transactions too.
+
+use parallelpool_core::error::StateError;
+use parallelpool_core::primitives::{Address, B256, Bytecode, U256};
+use parallelpool_core::state::memory::MemoryState;
+use parallelpool_core::state::{Account, StateView};
+
+use crate::world::World;
+
+/// The longest of the pauses, in rounds of a busy loop.
+const LONGEST: u64 = 4_000;
+
+#[derive(Debug)]
+pub(crate) struct Unsteady<'a> {
+    state: &'a MemoryState,
+    seed: u64,
+}
+
+impl<'a> Unsteady<'a> {
+    /// The world's state; every third world's is unsteady.
+    pub(crate) fn new(world: &'a World) -> Self {
+        Self { state: &world.state, seed: if world.seed.is_multiple_of(3) { world.seed | 1 } else { 0 } }
+    }
+
+    fn pause(&self, key: u64) {
+        let chance = (key ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        match chance % 4 {
+            _ if self.seed == 0 => {}
+            0 => std::thread::yield_now(),
+            1 => (0..chance % LONGEST).for_each(|_| std::hint::spin_loop()),
+            _ => {}
+        }
+    }
+}
+
+impl StateView for Unsteady<'_> {
+    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
+        self.pause(u64::from(address[19]) << 8 | u64::from(address[0]));
+        self.state.account(address)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        self.pause(slot.as_limbs()[0] << 8 | u64::from(address[19]));
+        self.state.storage(address, slot)
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        self.state.has_storage(address)
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
+        self.state.code(code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        self.state.block_hash(number)
+    }
+}
