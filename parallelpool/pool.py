@@ -427,9 +427,9 @@ class TxPool(ReadablePool):
                 holdings.drop(pooled, DropReason.EXPIRED)
         self._finish()
 
-    def remove(self, tx_hash: TxHash) -> bool:
+    def remove(self, tx_hash: bytes, /) -> bool:
         """Takes a transaction out; higher nonces of its sender wait then. Whether it was there."""
-        pooled = self._holdings.index.get(tx_hash)
+        pooled = self._holdings.index.get(TxHash(tx_hash))
         if pooled is None:
             return False
         self._holdings.begin()

@@ -47,13 +47,16 @@ class ReadablePool:
 
     def get(self, tx_hash: bytes, /) -> Transaction | None:
         """A pooled transaction, pending or queued."""
-        holdings = self._holdings
-        pooled = holdings.index.get(TxHash(tx_hash))
-        if pooled is None:
-            pooled = holdings.held.replaced(TxHash(tx_hash)) if len(holdings.held) else None
-        elif holdings.held.is_held(pooled):
-            return None
+        pooled = self._shown(TxHash(tx_hash))
         return None if pooled is None else pooled.transaction
+
+    def _shown(self, tx_hash: TxHash) -> PooledTransaction | None:
+        """A transaction that readers see."""
+        holdings = self._holdings
+        pooled = holdings.index.get(tx_hash)
+        if pooled is None:
+            return holdings.held.replaced(tx_hash)
+        return None if holdings.held.is_held(pooled) else pooled
 
     def nonce(self, address: bytes, /) -> Nonce:
         """The first nonce that the account's executable transactions leave free (geth's virtual nonce)."""
@@ -124,11 +127,11 @@ class ReadablePool:
 
     def placement(self, tx_hash: bytes, /) -> tuple[Literal["pending", "queued"], str | None] | None:
         """Where a pooled transaction stands, and what it waits for, if anything."""
-        pooled = self._holdings.index.get(TxHash(tx_hash))
-        if pooled is None or self._holdings.held.is_held(pooled):
+        pooled = self._shown(TxHash(tx_hash))
+        if pooled is None:
             return None
         reasons = "; ".join(str(condition) for condition in self.why_queued(tx_hash)) or None
-        return ("pending" if self._holdings.index.is_pending(pooled.hash) else "queued"), reasons
+        return ("pending" if pooled.nonce < self.nonce(pooled.sender) else "queued"), reasons
 
     def why_queued(self, tx_hash: bytes, /) -> tuple[Condition, ...]:
         """
@@ -137,17 +140,16 @@ class ReadablePool:
         A pending one may still wait for the base fee to fall, or for the account to be able to pay for all of its
         transactions.
         """
-        pooled = self._holdings.index.get(TxHash(tx_hash))
+        pooled = self._shown(TxHash(tx_hash))
         if pooled is None:
             return ()
-        state = self._states[pooled.sender]
         conditions: list[Condition] = []
-        next_nonce = self._next_nonce(pooled.sender, state)
-        if not self._holdings.index.is_pending(pooled.hash):
+        next_nonce = self.nonce(pooled.sender)
+        if pooled.nonce >= next_nonce:
             conditions.append(NonceGap(next_nonce, pooled.nonce))
-        required = self._cost_up_to(pooled)
-        if required > state.balance:
-            conditions.append(FundsMissing(state.balance, required))
+        balance, required = self._states[pooled.sender].balance, self._cost_up_to(pooled)
+        if required > balance:
+            conditions.append(FundsMissing(balance, required))
         base_fee = self._head.next_base_fee
         if base_fee is not None and pooled.max_fee_per_gas < base_fee:
             conditions.append(FeeCapTooLow(pooled.max_fee_per_gas, base_fee))
@@ -172,6 +174,8 @@ class ReadablePool:
         Where a block has taken it since, that is the answer, whatever the pool thought of it.
         """
         departure = self._holdings.departures.get(TxHash(tx_hash))
+        if self._shown(TxHash(tx_hash)) is not None:
+            return None  # it is leaving, but that is not on disk yet
         location = None if departure is None else self._chain.transaction_location(tx_hash)
         if departure is None or location is None:
             return departure

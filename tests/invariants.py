@@ -18,9 +18,10 @@ def assert_pool(pool: TxPool) -> None:
         assert statistics.pending == sum(map(len, pending.values()))
         assert statistics.queued == sum(map(len, queued.values()))
         assert {tx.hash for tx in _flat(pending, queued)} == {pooled.hash for pooled in everything}
-    assert len(pool) == statistics.pending + statistics.queued == len(everything)
-    assert statistics.slots == sum(pooled.slots for pooled in everything)
-    assert statistics.local == sum(1 for pooled in everything if pooled.is_local)
+        assert len(everything) == len(pool)
+        assert statistics.slots == sum(pooled.slots for pooled in everything)
+        assert statistics.local == sum(1 for pooled in everything if pooled.is_local)
+    assert len(pool) == statistics.pending + statistics.queued
     assert pool.stats() == (statistics.pending, statistics.queued)
     _assert_senders(pool, pending, queued)
     _assert_facts(everything)

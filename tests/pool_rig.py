@@ -10,7 +10,7 @@ from parallelpool.errors import PoolError
 from parallelpool.events import Departure, DropReason, PoolEvent, TransactionDropped, TransactionsPromoted
 from parallelpool.meters import PoolMeters
 from parallelpool.pool import TxPool
-from parallelpool.primitives import TxHash, Wei
+from parallelpool.primitives import Wei
 from parallelpool.transaction import Transaction
 from tests.factories import FakeAccount, FakeChain, Key, limits
 from tests.invariants import assert_pool
@@ -70,7 +70,7 @@ class PoolRig:
 
     def remove(self, tx: Transaction) -> bool:
         """Takes one out."""
-        removed = self.pool.remove(TxHash(tx.hash))
+        removed = self.pool.remove(tx.hash)
         assert_pool(self.pool)
         return removed
 

@@ -1,0 +1,330 @@
+"""
+The one way into the pool, and the one place where pool, journal and news are kept in step.
+
+The order is decide, append, sync, show: the pool decides at once, its changes go to the journal, and only when they
+are synced are they acknowledged, published and answered. Without a journal the last three are immediate. Where the
+journal cannot be written, what it lost is taken out of the pool again and everybody is told so.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import structlog
+
+from config.schema import TxPoolConfig
+from parallelpool.errors import JournalError, NonceTooLow, NotDurable, PoolError
+from parallelpool.events import (
+    Departure,
+    DropReason,
+    EventBus,
+    PoolEvent,
+    TransactionAdmitted,
+    TransactionDropped,
+    TransactionsPromoted,
+    TransactionsQueued,
+)
+from parallelpool.journal import Disk, Journal, JournalStatistics, Ticket
+from parallelpool.journal_format import Added, JournalContent, JournalRecord, read_journal
+from parallelpool.pool import Submission, TxPool
+from parallelpool.primitives import Address, Nonce, TxHash
+from parallelpool.transaction import PooledTransaction, Transaction
+from parallelpool.validation import ChainState
+
+log = structlog.get_logger("parallelpool.admission")
+
+RESTORED_AT_ONCE = 2_000
+"""Transactions that are decoded and admitted in one go after a restart; a sender's are never split."""
+
+
+NOBODY = Address(bytes(20))
+"""Stands for the sender of what could not be decoded any more."""
+
+
+class Rejection(Protocol):
+    """Bytes that are no transaction any more; `_core.DecodeRejection` is one."""
+
+    @property
+    def message(self) -> str: ...
+
+
+class Decoder(Protocol):
+    """`parallelpool.ingress.Ingress`, as far as this module asks."""
+
+    async def decode(self, raw: bytes, /) -> Transaction: ...
+    async def decode_all(self, raw: Sequence[bytes], /) -> Sequence[Transaction | Rejection]: ...
+
+
+@dataclass(slots=True)
+class RestoreReport:
+    """What became of the journal's content at start."""
+
+    read: int = 0
+    """Transactions that were in the pool."""
+    restored: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Reason -> transactions."""
+    damaged_bytes: int = 0
+    """Bytes of the journal that belong to no whole record."""
+
+
+class Admission:
+    """Owns the pool and its journal. Touched from the event loop only."""
+
+    def __init__(
+        self,
+        limits: TxPoolConfig,
+        chain: ChainState,
+        events: EventBus,
+        ingress: Decoder,
+        datadir: Path | None,
+    ) -> None:
+        """An empty pool on the head of `chain`. Nothing is durable without `datadir` or without `limits.journal`."""
+        self.pool = TxPool(limits, chain, self._publish)
+        """For reading, and for `maintain`."""
+        self._limits = limits
+        self._chain = chain
+        self._events = events
+        self._ingress = ingress
+        self._path = datadir / limits.journal if datadir is not None and limits.journal else None
+        self._journal: Journal | None = None
+        self._staged: deque[tuple[Ticket, PoolEvent]] = deque()
+        self._is_restoring = False
+
+    @asynccontextmanager
+    async def serving(self, *, disk: Disk | None = None) -> AsyncIterator[RestoreReport]:
+        """
+        Takes transactions while the block runs; what the pool then holds is there again at the next start.
+
+        Raises JournalError if the journal cannot be read or begun.
+        """
+        if self._path is None:
+            yield RestoreReport()
+            return
+        content = read_journal(self._path)
+        journal = self._journal = Journal.open(self._path, disk=disk)
+        journal.follow(on_durable=self._release, on_failure=self._revoke)
+        try:
+            report = await self._restore(content)
+            if report.read or report.damaged_bytes:
+                log.info(
+                    "pool restored",
+                    transactions=report.restored,
+                    dropped=dict(report.dropped),
+                    damaged_bytes=report.damaged_bytes,
+                )
+            yield report
+        finally:
+            try:
+                await journal.close()
+            except JournalError as error:
+                log.error("pool could not be kept", error=str(error))
+
+    # -- in
+
+    async def decode(self, raw: bytes, /) -> Transaction:
+        """As `Ingress.decode`."""
+        return await self._ingress.decode(raw)
+
+    async def submit_all(self, transactions: Sequence[Transaction], *, local: bool) -> list[PoolError | None]:
+        """
+        Admits each transaction or says why not; returns when the answers may be given.
+
+        `None` means that it is in the pool and synced. NotDurable says that the journal could not be written.
+        """
+        journal = self._journal
+        if journal is None:
+            return self.pool.add(transactions, local=local)
+        if journal.failure is not None:
+            return [NotDurable(str(journal.failure))] * len(transactions)
+        answers = self.pool.add(transactions, local=local, held=True)
+        try:
+            # Also for refusals: `already known` may speak of a transaction that is not synced yet.
+            await journal.durable(journal.append(()))
+        except JournalError as error:
+            return [NotDurable(str(error)) if answer is None else answer for answer in answers]
+        return answers
+
+    async def submit(self, transaction: Transaction, /, *, local: bool = True) -> None:
+        """Returns when the transaction is in the pool and synced. Raises PoolError."""
+        (answer,) = await self.submit_all([transaction], local=local)
+        if answer is not None:
+            raise answer
+
+    # -- news on their way out
+
+    def _publish(self, event: PoolEvent) -> None:
+        """Where the pool's news go first."""
+        if self._is_restoring:
+            return
+        if self._journal is None:
+            self._events.publish(event)
+            return
+        ticket = self._journal.append(_records(event))
+        if self._journal.failure is None:
+            self._staged.append((ticket, event))
+        else:
+            self._tell(event)
+
+    def _release(self, ticket: Ticket) -> None:
+        """All up to `ticket` is synced."""
+        while self._staged and self._staged[0][0] <= ticket:
+            _, event = self._staged.popleft()
+            if isinstance(event, TransactionAdmitted):
+                self.pool.acknowledge([event.pooled.hash])
+            self._tell(event)
+
+    def _revoke(self, error: JournalError) -> None:
+        """What is staged was lost: takes the new transactions out, and tells what is true all the same."""
+        log.error("journal of the pool failed", error=str(error))
+        lost, self._staged = self._staged, deque()
+        admitted = [event.pooled.hash for _, event in lost if isinstance(event, TransactionAdmitted)]
+        self.pool.revoke(admitted, str(error))
+        for _, event in lost:
+            if (true_part := self._still_true(event)) is not None:
+                self._tell(true_part)
+
+    def _still_true(self, event: PoolEvent) -> PoolEvent | None:
+        pool = self.pool
+        match event:
+            case TransactionAdmitted(pooled):
+                return event if pooled.hash in pool else None
+            case TransactionDropped(departure):
+                return event if departure.hash not in pool else None
+            case TransactionsPromoted(transactions):
+                left = tuple(tx for tx in transactions if self._stands(tx, "pending"))
+                return TransactionsPromoted(left) if left else None
+            case TransactionsQueued(transactions):
+                left = tuple(tx for tx in transactions if self._stands(tx, "queued"))
+                return TransactionsQueued(left) if left else None
+
+    def _stands(self, tx: Transaction, place: Literal["pending", "queued"]) -> bool:
+        placement = self.pool.placement(tx.hash)
+        return placement is not None and placement[0] == place
+
+    def _tell(self, event: PoolEvent) -> None:
+        if isinstance(event, TransactionDropped) and event.departure.reason is DropReason.NOT_DURABLE:
+            return  # nobody was told that it came
+        self._events.publish(event)
+
+    # -- the journal
+
+    @property
+    def failure(self) -> str | None:
+        """Why the pool takes nothing in now: the journal cannot be written."""
+        failure = None if self._journal is None else self._journal.failure
+        return None if failure is None else str(failure)
+
+    def journal_statistics(self) -> JournalStatistics | None:
+        """Figures of the journal; `None` without one."""
+        return None if self._journal is None else self._journal.statistics()
+
+    def wants_compaction(self) -> bool:
+        """Whether `compact` is due for the size of the journal, or to get over a failure."""
+        return self._journal is not None and self._journal.wants_compaction()
+
+    async def compact(self) -> None:
+        """Rewrites the journal to what the pool holds and remembers. Raises JournalError; nothing is lost then."""
+        if self._journal is not None:
+            was_failed = self._journal.failure is not None
+            await self._journal.compact(self._state)
+            if was_failed and self._journal.failure is None:
+                log.info("journal of the pool is whole again")
+
+    def _state(self) -> list[JournalRecord]:
+        added = (_added(pooled) for pooled in self.pool.pooled())
+        return [*added, *self.pool.departures()]
+
+    async def _restore(self, content: JournalContent) -> RestoreReport:
+        """Fills the empty pool with what it held; what is not accepted any more leaves and says why."""
+        report = RestoreReport(read=len(content.pooled), damaged_bytes=content.damaged_bytes)
+        self.pool.remember(content.departed.values())
+        self._is_restoring = True
+        try:
+            by_sender = await self._decoded(content, report)
+            waiting: list[Submission] = []
+            for submissions in by_sender.values():
+                waiting.extend(submissions)
+                if len(waiting) >= RESTORED_AT_ONCE:
+                    self._readmit(waiting, report)
+                    waiting = []
+                    log.info("restoring pool", transactions=report.restored, of=report.read)
+                    await asyncio.sleep(0)
+            self._readmit(waiting, report)
+        finally:
+            self._is_restoring = False
+        await self.compact()
+        return report
+
+    async def _decoded(self, content: JournalContent, report: RestoreReport) -> dict[bytes, list[Submission]]:
+        """The journal's transactions by sender, in the order of arrival."""
+        by_sender: dict[bytes, list[Submission]] = {}
+        entries = list(content.pooled.items())
+        for start in range(0, len(entries), RESTORED_AT_ONCE):
+            chunk = entries[start : start + RESTORED_AT_ONCE]
+            decoded = await self._ingress.decode_all([added.raw for _, added in chunk])
+            for place, ((tx_hash, added), tx) in enumerate(zip(chunk, decoded, strict=True), start):
+                if isinstance(tx, Transaction):
+                    submission = Submission(tx, added.is_local, added.received_at, arrival=place)
+                    by_sender.setdefault(tx.sender, []).append(submission)
+                else:
+                    departure = Departure(
+                        tx_hash,
+                        NOBODY,
+                        Nonce(0),
+                        DropReason.REFUSED_AT_RESTART,
+                        time.time(),
+                        detail=tx.message,
+                    )
+                    self._leave(departure, report)
+        return by_sender
+
+    def _readmit(self, submissions: Sequence[Submission], report: RestoreReport) -> None:
+        for submission, answer in zip(submissions, self.pool.restore(submissions), strict=True):
+            if answer is None:
+                report.restored += 1
+            else:
+                self._leave(self._refused(submission.transaction, answer), report)
+
+    def _leave(self, departure: Departure, report: RestoreReport) -> None:
+        self.pool.remember([departure])
+        report.dropped[departure.detail or departure.reason.value] += 1
+
+    def _refused(self, tx: Transaction, refusal: PoolError) -> Departure:
+        """Why a transaction of before the restart is not in the pool any more."""
+        location = self._chain.transaction_location(tx.hash)
+        if location is not None:
+            reason, detail = DropReason.MINED, ""
+        elif isinstance(refusal, NonceTooLow):
+            reason, detail = DropReason.SUPERSEDED, ""
+        else:
+            reason, detail = DropReason.REFUSED_AT_RESTART, str(refusal)
+        return Departure(
+            TxHash(tx.hash),
+            Address(tx.sender),
+            Nonce(tx.nonce),
+            reason,
+            time.time(),
+            block_number=None if location is None else location[0],
+            detail=detail,
+        )
+
+
+def _added(pooled: PooledTransaction) -> Added:
+    return Added(pooled.transaction.raw, pooled.is_local, pooled.received_at)
+
+
+def _records(event: PoolEvent) -> Sequence[JournalRecord]:
+    """What the journal must know of an event."""
+    match event:
+        case TransactionAdmitted(pooled):
+            return (_added(pooled),)
+        case TransactionDropped(departure):
+            return (departure,)
+        case _:
+            return ()
