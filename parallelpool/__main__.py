@@ -5,30 +5,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from config import NodeConfig
-from parallelpool import cli
-from parallelpool.errors import StartFailure
-
-
-def _run(settings: NodeConfig) -> int:
-    raise StartFailure("the daemon is not linked into this build")
-
-
-def _import(settings: NodeConfig, files: Sequence[Path]) -> int:
-    raise StartFailure("import is not linked into this build")
-
-
-def _export(settings: NodeConfig, file: Path, first: int | None, last: int | None) -> int:
-    raise StartFailure("export is not linked into this build")
+from parallelpool import blockfiles, cli, node, replay
 
 
 def _replay(
     *, paths: Sequence[Path], mode: cli.ReplayMode, threads: int, recheck: bool, as_json: bool
 ) -> int:
-    raise StartFailure("replay is not linked into this build")
+    return replay.main(replay.ReplayOptions(paths, mode, threads, recheck, as_json))
 
 
-PROGRAMS = cli.Programs(run=_run, import_blocks=_import, export_blocks=_export, replay=_replay)
+PROGRAMS = cli.Programs(
+    run=node.run,
+    import_blocks=blockfiles.import_files,
+    export_blocks=blockfiles.export_file,
+    replay=_replay,
+)
 
 
 def main() -> int:

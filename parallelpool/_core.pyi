@@ -49,6 +49,7 @@ __all__ = [
     "__version__",
     "_panic",
     "_spin",
+    "block_hash",
     "decode_transactions",
     "dev_genesis",
     "error_kinds",
@@ -659,6 +660,9 @@ class Chain:
 
 def dev_genesis() -> bytes:
     """The genesis document of the embedded dev chain (geth's JSON form)."""
+
+def block_hash(raw: bytes, /) -> bytes:
+    """Hash of an RLP block: keccak of its header. Raises CoreInvalidArgument."""
 
 def split_blocks(data: bytes, /) -> list[bytes]:
     """Splits a stream of RLP blocks. Raises CoreInvalidArgument with the offset of what is not one."""

@@ -6,7 +6,7 @@ from a run of the transaction alone on the head state. A set is a hint: executio
 wrong set costs time, never state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,9 +88,9 @@ class AccessBook:
             return self._entries[subject.hash].access_set
         return (await self._source.pre_execute([subject], self._gas_limit))[0]
 
-    def keep_only(self, pooled: Iterable[bytes]) -> None:
+    def keep_only(self, pooled: Container[bytes]) -> None:
         """Forgets all sets but those of `pooled` hashes."""
-        self._entries = {tx_hash: self._entries[tx_hash] for tx_hash in pooled if tx_hash in self._entries}
+        self._entries = {tx_hash: entry for tx_hash, entry in self._entries.items() if tx_hash in pooled}
 
     def statistics(self) -> AccessStatistics:
         """Figures for people and metrics."""

@@ -6,7 +6,8 @@ plan that arranges them. The set is chosen first, best tips first under the call
 arranges it. Batches order work and never decide correctness: the executor validates every read.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -14,6 +15,7 @@ from parallelpool._core import Batch, BatchPlan, find_conflicts, plan_batches
 from parallelpool.access import AccessBook, AccessSet
 from parallelpool.chain import CallRequest, CoreChain, Header
 from parallelpool.engine import Lane
+from parallelpool.events import EventBus, HeadChanged, TransactionDropped, TransactionsPromoted
 from parallelpool.transaction import Transaction
 
 __all__ = ["Batch", "BatchFigures", "BatchPlan", "Batches", "Offer", "Selection", "TxBatch", "Verdict"]
@@ -21,6 +23,9 @@ __all__ = ["Batch", "BatchFigures", "BatchPlan", "Batches", "Offer", "Selection"
 MIN_BATCH_SIZE = 64
 MAX_BATCH_SIZE = 256
 """Bounds of the number of transactions that closes a batch."""
+
+REPLAN_S = 0.1
+"""Shortest time between two plans that nobody asked for."""
 
 VERDICT_LIMIT = 1_024
 """Pending transactions that a verdict compares with, best tips first."""
@@ -137,8 +142,8 @@ class BatchFigures:
     largest_batch: int = 0
 
 
-class PoolView(Protocol):
-    """The part of the pool that candidates come from."""
+class PoolView(Container[bytes], Protocol):
+    """The part of the pool that candidates come from; contains the hashes of its transactions."""
 
     @property
     def sequence(self) -> int: ...
@@ -203,6 +208,7 @@ class Batches:
         self._lane = lane
         self._batch_size = batch_size
         self._min_batch_size = min_batch_size
+        self._planning = asyncio.Lock()
         self._last: tuple[tuple[bytes, int, int], Offer] | None = None
 
     @property
@@ -226,10 +232,26 @@ class Batches:
         """
         if selection is not None and selection != Selection():
             return await self._plan(selection)
-        key = (self._chain.head().hash, self._pool.sequence, self._batch_size)
-        if self._last is None or self._last[0] != key:
-            self._last = (key, await self._plan(Selection()))
-        return self._last[1]
+        async with self._planning:
+            key = (self._chain.head().hash, self._pool.sequence, self._batch_size)
+            if self._last is None or self._last[0] != key:
+                self._last = (key, await self._plan(Selection()))
+            return self._last[1]
+
+    async def run(self, events: EventBus) -> None:
+        """
+        Keeps the default offer up to date until cancelled, and the access book free of what has left the pool.
+
+        So that figures are of now, and access sets are there before somebody asks for batches. Changes that
+        come close together are planned once.
+        """
+        with events.subscribe(TransactionsPromoted, TransactionDropped, HeadChanged, capacity=1) as feed:
+            while True:
+                await self.current()
+                self._access.keep_only(self._pool)
+                await feed.next()
+                await asyncio.sleep(REPLAN_S)
+                feed.drain()
 
     async def verdict(self, subject: Transaction | CallRequest, /) -> Verdict:
         """Pre-executes the subject on the head and compares it with the best pending transactions of others."""

@@ -37,6 +37,7 @@ from parallelpool._core import (
     Transaction,
     Withdrawal,
     Workers,
+    block_hash,
     dev_genesis,
     split_blocks,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "StoreRefused",
     "Withdrawal",
     "Workers",
+    "block_hash",
     "dev_genesis",
     "split_blocks",
 ]

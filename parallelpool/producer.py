@@ -111,7 +111,7 @@ class Producer:
         async with self._sealing:
             offer = await self._batches.current()
             candidates = _members(offer, batch_ids)
-            attributes = self._attributes(self._chain.head())
+            attributes = self.attributes(self._chain.head())
             serial: BuiltBlock | None = None
             if compare:
                 built, serial = await self._executor.execute_and_compare(attributes, candidates)
@@ -179,7 +179,7 @@ class Producer:
             offer = await self._batches.current()
             if not offer.candidates and not allow_empty:
                 return None
-            built = await self._executor.execute(self._attributes(self._chain.head()), offer.execution_order)
+            built = await self._executor.execute(self.attributes(self._chain.head()), offer.execution_order)
             if not built.block.transactions and not allow_empty:
                 return None
             header = await self._store(built, offer)
@@ -188,7 +188,7 @@ class Producer:
 
     # -- parts
 
-    def _attributes(self, parent: Header) -> BlockAttributes:
+    def attributes(self, parent: Header) -> BlockAttributes:
         """
         The next block's free fields.
 

@@ -258,6 +258,14 @@ class Execution(Protocol):
     @property
     def gas_used(self) -> int: ...
     @property
+    def state_root(self) -> bytes:
+        """Of the executed block, stored or not."""
+
+    @property
+    def serial_state_root(self) -> bytes | None:
+        """Of its serial twin; only where a comparison was asked for."""
+
+    @property
     def parallel_ns(self) -> int: ...
     @property
     def serial_ns(self) -> int | None:

@@ -116,9 +116,11 @@ def execution_view(execution: Execution) -> dict[str, Json]:
         "hashes": [to_data(tx_hash) for tx_hash in execution.hashes],
         "leftOut": [{"hash": to_data(tx_hash), "reason": reason} for tx_hash, reason in execution.left_out],
         "gasUsed": to_quantity(execution.gas_used),
+        "stateRoot": to_data(execution.state_root),
         "parallelMs": round(execution.parallel_ns / 1e6, 3),
     }
-    if execution.serial_ns is not None:
+    if execution.serial_ns is not None and execution.serial_state_root is not None:
+        view["serialStateRoot"] = to_data(execution.serial_state_root)
         view["serialMs"] = round(execution.serial_ns / 1e6, 3)
     view["conflicts"] = to_quantity(execution.conflicts)
     view["executions"] = to_quantity(execution.executions)

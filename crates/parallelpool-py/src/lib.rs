@@ -40,7 +40,7 @@ mod _core {
         GenesisError, StateUnavailable, StorageFailure, StoreRefused, error_kinds,
     };
     #[pymodule_export]
-    use crate::genesis::{dev_genesis, split_blocks};
+    use crate::genesis::{block_hash, dev_genesis, split_blocks};
     #[pymodule_export]
     use crate::hints::{PyAccessSet, PyBatch, PyBatchPlan, find_conflicts, plan_batches};
     #[pymodule_export]

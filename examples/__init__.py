@@ -1,0 +1,1 @@
+"""Programs that use the daemon as its users do."""

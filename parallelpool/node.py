@@ -1,0 +1,258 @@
+"""
+The composition root: builds every part, starts them in order, stops them in reverse.
+
+One TaskGroup owns every task. A stop by SIGINT or SIGTERM is orderly: no new requests, no new block, the pool
+stays in its journal, the store is closed last. A task that fails ends the daemon with exit code 1.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+import uvloop
+from rich.console import Console
+
+from config import NodeConfig
+from metrics import MetricsServer
+from metrics.sources import Health, Sources
+from parallelpool import __version__, banner, log
+from parallelpool.access import AccessBook
+from parallelpool.admission import Admission
+from parallelpool.batching import Batches
+from parallelpool.chain import CoreChain, EmbeddedChain, Workers
+from parallelpool.embedded import data_directory, open_chain
+from parallelpool.engine import Lanes
+from parallelpool.errors import JournalError, StartFailure
+from parallelpool.events import EventBus
+from parallelpool.execution import Executor
+from parallelpool.ingress import Ingress
+from parallelpool.maintain import Maintenance
+from parallelpool.pool import TxPool
+from parallelpool.producer import Producer, SealingPolicy
+from rpc import Backend, RpcServer
+from rpc.settings import settings_of
+
+logger = structlog.get_logger("parallelpool.node")
+
+IPC_NAME = "parallelpool.ipc"
+
+
+def run(config: NodeConfig) -> int:
+    """
+    Runs the daemon until a signal stops it; returns the exit code.
+
+    Raises ConfigurationError and StartFailure before anything is served.
+    """
+    log.set_up(config.log, config.verbosity)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(config))
+
+
+async def _run(config: NodeConfig) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with running(config) as node:
+            node.show_banner(Console(highlight=False))
+            await stop.wait()
+            logger.info("stopping")
+    except (OSError, JournalError) as error:
+        raise _start_failure(error) from error
+    except ExceptionGroup as group:
+        # The task group wraps what ends its block; one cause from outside is told as such.
+        if len(group.exceptions) == 1 and isinstance(group.exceptions[0], OSError | JournalError):
+            raise _start_failure(group.exceptions[0]) from group
+        raise
+    logger.info("stopped")
+    return 0
+
+
+def _start_failure(error: OSError | JournalError) -> StartFailure:
+    if isinstance(error, OSError):
+        return StartFailure(f"cannot listen: {error.strerror or error}")
+    return StartFailure(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A running daemon."""
+
+    config: NodeConfig
+    chain: EmbeddedChain
+    ingress: Admission
+    pool: TxPool
+    batches: Batches
+    producer: Producer
+    events: EventBus
+    server: RpcServer
+    metrics: MetricsServer | None
+    datadir: Path | None
+    ipc_path: Path | None
+
+    def show_banner(self, console: Console) -> None:
+        """Prints where everything is."""
+        addresses = {
+            "HTTP": self.server.http_url,
+            "WebSocket": self.server.websocket_url,
+            "IPC": str(self.ipc_path) if self.ipc_path else None,
+            "Metrics": f"{self.metrics.url}/metrics" if self.metrics else None,
+        }
+        facts = banner.StartFacts(
+            version=__version__,
+            chain_id=self.chain.chain_id,
+            head=self.chain.head().number,
+            sealing=_sealing_words(self.config),
+            addresses={name: address for name, address in addresses.items() if address},
+            data=str(self.datadir) if self.datadir else "in memory",
+        )
+        banner.show(facts, banner.funded(self.chain.core), console)
+
+
+@asynccontextmanager
+async def running(config: NodeConfig) -> AsyncIterator[Node]:
+    """
+    A daemon that serves while the block runs.
+
+    Raises ConfigurationError, StartFailure, and OSError for an address that cannot be listened on. If a task
+    of the daemon fails, the block is cancelled and its exception group comes out.
+    """
+    async with AsyncExitStack() as stack:
+        lanes = Lanes()
+        stack.callback(lanes.close)
+        workers = Workers(config.execution.workers)
+        core = await lanes.writer.run(open_chain, config, workers)
+        stack.push_async_callback(lanes.writer.run, core.close)
+        parts = _Parts(config, core, workers, lanes)
+        await stack.enter_async_context(parts.admission.serving())
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        for work in parts.services():
+            stack.callback(tasks.create_task(work()).cancel)
+        await stack.enter_async_context(parts.server.serving(tasks))
+        metrics = None
+        if config.metrics.enabled:
+            sources = Sources(parts.pool, parts.batches, parts.health)
+            metrics = MetricsServer(sources, config.metrics.addr, config.metrics.port)
+            await stack.enter_async_context(metrics)
+        yield Node(
+            config=config,
+            chain=parts.chain,
+            ingress=parts.admission,
+            pool=parts.pool,
+            batches=parts.batches,
+            producer=parts.producer,
+            events=parts.events,
+            server=parts.server,
+            metrics=metrics,
+            datadir=parts.datadir,
+            ipc_path=parts.ipc_path,
+        )
+
+
+class _Parts:
+    """Every part, built in the order of the walk."""
+
+    def __init__(self, config: NodeConfig, core: CoreChain, workers: Workers, lanes: Lanes) -> None:
+        self.datadir = data_directory(config)
+        self.ipc_path = _ipc_path(config, self.datadir)
+        self.events = EventBus()
+        self.chain = EmbeddedChain(core, lanes, self.events)
+        self.ingress = Ingress(
+            workers, lanes.ingress, chain_id=core.chain_id, parallel_tx_type=self._parallel_tx_type
+        )
+        self.admission = Admission(config.txpool, self.chain, self.events, self.ingress, self.datadir)
+        self.pool = self.admission.pool
+        self.maintenance = Maintenance(
+            self.chain, self.admission, self.events, rejournal_s=config.txpool.rejournal.total_seconds()
+        )
+        self.access = AccessBook(self.chain)
+        self.batches = Batches(
+            self.chain,
+            self.pool,
+            self.access,
+            lanes.hints,
+            batch_size=config.parallel.batchsize,
+            min_batch_size=config.parallel.minbatchsize,
+            beneficiary=config.miner.etherbase,
+        )
+        self.producer = Producer(
+            self.chain,
+            self.batches,
+            Executor(self.chain, config.execution.mode),
+            self.events,
+            _sealing_policy(config),
+            executable=lambda: self.pool.stats()[0],
+            settle=self.maintenance.settle,
+        )
+        backend = Backend(
+            chain=self.chain,
+            pool=self.pool,
+            ingress=self.admission,
+            batches=self.batches,
+            producer=self.producer,
+            events=self.events,
+        )
+        self.server = RpcServer(backend, settings_of(config, version=__version__, ipc_path=self.ipc_path))
+
+    def services(self) -> list[Callable[[], Coroutine[None, None, None]]]:
+        """What runs beside the servers, in the order of starting."""
+        planning = partial(self.batches.run, self.events)
+        return [self.ingress.run, self.maintenance.run, planning, self.producer.run]
+
+    def health(self) -> Health:
+        """What `/healthz` says."""
+        head = self.chain.head()
+        pending, queued = self.pool.stats()
+        facts: dict[str, object] = {
+            "head": head.number,
+            "headTime": head.timestamp,
+            "pending": pending,
+            "queued": queued,
+        }
+        if (failure := self.admission.failure) is not None:
+            facts["journal"] = failure
+        return Health(self.admission.failure is None, facts)
+
+    def _parallel_tx_type(self) -> int | None:
+        head = self.chain.head()
+        return self.chain.rules_at(head.number + 1, head.timestamp + 1).parallel_tx_type
+
+
+def _sealing_policy(config: NodeConfig) -> SealingPolicy:
+    period = config.dev.period.total_seconds()
+    return SealingPolicy(
+        mode="interval" if period else config.dev.mine,
+        period_s=period,
+        beneficiary=config.miner.etherbase,
+        gas_limit=config.miner.gaslimit,
+    )
+
+
+def _sealing_words(config: NodeConfig) -> str:
+    policy = _sealing_policy(config)
+    match policy.mode:
+        case "interval":
+            return f"a block every {policy.period_s:g} s"
+        case "instant":
+            return "a block for each transaction"
+        case "manual":
+            return "manual (dev_mine, parallel_executeBatches)"
+        case _:
+            waiting = f"{config.parallel.batchsize} executable transactions wait"
+            return f"when {waiting}, or {policy.patience_s:g} s after the first"
+
+
+def _ipc_path(config: NodeConfig, datadir: Path | None) -> Path | None:
+    """The socket's path; a bare name stands in the data directory. Without one there is none."""
+    if config.ipcdisable:
+        return None
+    asked = config.ipcpath if config.ipcpath is not None else Path(IPC_NAME)
+    if asked.parent != Path() or asked.is_absolute():
+        return asked.expanduser().absolute()
+    return datadir / asked if datadir is not None else None

@@ -1,0 +1,132 @@
+"""The 20 pool metrics: names, types, and the page they stand on."""
+
+from dataclasses import dataclass, replace
+
+import aiohttp
+
+from metrics import MetricsServer
+from metrics.collectors import POOL_METRICS, render_as_geth
+from metrics.sources import Health, Sources
+from parallelpool.batching import BatchFigures
+from parallelpool.meters import PoolMeters, PoolStatistics
+
+NAMES = [
+    "parallel_txpool_pending_discard",
+    "parallel_txpool_pending_replace",
+    "parallel_txpool_pending_ratelimit",
+    "parallel_txpool_pending_nofunds",
+    "parallel_txpool_queued_discard",
+    "parallel_txpool_queued_replace",
+    "parallel_txpool_queued_ratelimit",
+    "parallel_txpool_queued_nofunds",
+    "parallel_txpool_known",
+    "parallel_txpool_valid",
+    "parallel_txpool_invalid",
+    "parallel_txpool_underpriced",
+    "parallel_txpool_overflow",
+    "parallel_txpool_pending",
+    "parallel_txpool_queued",
+    "parallel_txpool_local",
+    "parallel_txpool_slots",
+    "parallel_txpool_batchsize",
+    "parallel_txpool_batchcount",
+    "parallel_txpool_parallelizable",
+]
+
+
+@dataclass
+class FixedPool:
+    """A pool that reports what it was given."""
+
+    figures: PoolStatistics
+
+    def statistics(self) -> PoolStatistics:
+        """The given figures."""
+        return self.figures
+
+
+@dataclass
+class FixedBatches:
+    """A planner that reports what it was given."""
+
+    given: BatchFigures
+
+    def figures(self) -> BatchFigures:
+        """The given figures."""
+        return self.given
+
+
+def sources(*, healthy: bool = True) -> Sources:
+    """Sources in which the i-th metric of the documentation reads i + 1."""
+    meters = PoolMeters(
+        pending_discard=1,
+        pending_replace=2,
+        pending_ratelimit=3,
+        pending_nofunds=4,
+        queued_discard=5,
+        queued_replace=6,
+        queued_ratelimit=7,
+        queued_nofunds=8,
+        known=9,
+        valid=10,
+        invalid=11,
+        underpriced=12,
+        overflowed=6,
+        throttled=7,
+    )
+    others = dict.fromkeys(("pending_senders", "queued_senders", "held", "departures", "gas_tip"), 0)
+    pool = PoolStatistics(meters=meters, pending=14, queued=15, local=16, slots=17, **others)
+    batches = replace(BatchFigures(), batch_size=18, batches=19, parallelizable=20)
+    return Sources(FixedPool(pool), FixedBatches(batches), lambda: Health(healthy, {"head": 7}))
+
+
+async def page(given: Sources, path: str) -> tuple[int, str]:
+    """Status and text of one page of a server over `given`."""
+    async with (
+        MetricsServer(given, "127.0.0.1", 0) as server,
+        aiohttp.ClientSession() as session,
+        session.get(server.url + path) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+def test_the_names_are_the_documented_twenty() -> None:
+    """
+    Names are part of the interface; order is that of the documentation.
+    """
+    assert [metric.exported_name for metric in POOL_METRICS] == NAMES
+
+
+async def test_the_page_shows_every_metric_as_a_gauge_with_help_and_its_own_value() -> None:
+    """
+    Each name has one HELP line, TYPE gauge, and reads its own figure and no other.
+    """
+    _, text = await page(sources(), "/metrics")
+    lines = text.splitlines()
+
+    for index, name in enumerate(NAMES):
+        assert f"# TYPE {name} gauge" in lines
+        assert sum(line.startswith(f"# HELP {name} ") for line in lines) == 1
+        assert f"{name} {index + 1}.0" in lines
+
+
+async def test_geths_page_has_its_text_form() -> None:
+    """
+    Sorted by geth's spelling, TYPE without HELP, integers, a blank line after each value.
+    """
+    text = render_as_geth(sources())
+
+    assert text.startswith(
+        "# TYPE parallel_txpool_batchcount gauge\nparallel_txpool_batchcount 19\n\n# TYPE "
+    )
+    assert "HELP" not in text
+    assert text.count("# TYPE ") == len(NAMES)
+
+
+async def test_health_is_200_or_503_with_its_details() -> None:
+    """
+    A load balancer reads the status, people read the body.
+    """
+    answers = [await page(sources(healthy=healthy), "/healthz") for healthy in (True, False)]
+
+    assert answers == [(200, '{"healthy":true,"head":7}'), (503, '{"healthy":false,"head":7}')]
