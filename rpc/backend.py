@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Receipt,
         Rules,
     )
-    from parallelpool.events import EventBus
+    from parallelpool.events import Departure, EventBus
     from parallelpool.transaction import Transaction
 
 # ------------------------------------------------------------------ chain
@@ -121,7 +121,10 @@ class Pool(Protocol):
         """(pending, queued) transactions."""
 
     def placement(self, tx_hash: bytes, /) -> tuple[Literal["pending", "queued"], str | None] | None:
-        """Where a pooled transaction stands, and for a queued one why: `nonce gap: next nonce 3, tx nonce 5`."""
+        """Where a pooled transaction stands, and what it waits for, if anything."""
+
+    def drop_record(self, tx_hash: bytes, /) -> Departure | None:
+        """How a transaction left the pool, as far as that is remembered."""
 
 
 class Ingress(Protocol):

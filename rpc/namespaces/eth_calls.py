@@ -87,9 +87,6 @@ class CallMethods:
         """What the message returns."""
         request, number = self._prepare(call, block, state, overrides)
         outcome = await self._chain.call(request, number, self.gas_cap, self.timeout_ms)
-        if outcome.message_error is not None:
-            supplied = min(call.gas if call.gas is not None else self.gas_cap, self.gas_cap)
-            raise RpcError(f"err: {outcome.message_error} (supplied gas {supplied})")
         raise_failure(outcome)
         return to_data(outcome.output)
 
@@ -111,7 +108,7 @@ class CallMethods:
         request, number = self._prepare(call, block, state, None)
         outcome = await self._chain.create_access_list(request, number, self.gas_cap, self.timeout_ms)
         if outcome.message_error is not None:
-            raise RpcError(f"failed to apply transaction: {outcome.message_error}")
+            raise RpcError(outcome.message_error)
         answer: dict[str, Json] = {"accessList": access_list(outcome.access_list)}
         if not outcome.success:
             answer["error"] = outcome.error
@@ -123,14 +120,10 @@ class CallMethods:
     async def estimate(self, request: CallRequest, number: int | None) -> int:
         """Gas with which the message succeeds. Raises RpcError in geth's words."""
         gas, outcome = await self._chain.estimate_gas(request, number, self.gas_cap, self.timeout_ms)
-        if gas:
-            return gas
-        if outcome.message_error is not None:
-            raise RpcError(outcome.message_error)
-        if outcome.error == "out of gas":
-            raise RpcError(f"gas required exceeds allowance ({outcome.gas_used})")
-        raise_failure(outcome)
-        raise RpcError("gas required exceeds allowance (0)")
+        if not gas:
+            raise_failure(outcome)
+        assert gas, "without gas the outcome is a failure"
+        return gas
 
     def _prepare(
         self,
@@ -150,7 +143,9 @@ class CallMethods:
 
 
 def raise_failure(outcome: CallOutcome) -> None:
-    """Raises RpcError if the message did not succeed."""
+    """Raises RpcError in geth's words, which are the engine's, if the message was refused or did not succeed."""
+    if outcome.message_error is not None:
+        raise RpcError(outcome.message_error)
     if outcome.reverted:
         reason = revert_reason(outcome.output)
         message = "execution reverted" if reason is None else f"execution reverted: {reason}"

@@ -78,7 +78,7 @@ class Status:
             }
         tx, placement = self._pool.get(tx_hash), self._pool.placement(tx_hash)
         if tx is None or placement is None:
-            return view | {"status": "unknown", "reason": "neither in the pool nor on the chain"}
+            return view | self._departure(tx_hash)
         place, reason = placement
         view |= {
             "status": place,
@@ -90,6 +90,22 @@ class Status:
         if place == "pending":
             view |= _batch_of(await self._batches.current(), tx)
         return view
+
+    def _departure(self, tx_hash: bytes) -> dict[str, Json]:
+        """How a transaction left the pool, if it ever was there."""
+        departure = self._pool.drop_record(tx_hash)
+        if departure is None:
+            return {"status": "unknown", "reason": "neither in the pool nor on the chain"}
+        replaced_by = departure.replaced_by
+        return {
+            "status": "dropped",
+            "reason": departure.reason.value,
+            "detail": departure.detail or None,
+            "replacedBy": to_data(replaced_by) if replaced_by is not None else None,
+            "droppedAt": to_quantity(int(departure.departed_at)),
+            "from": to_data(departure.sender),
+            "nonce": to_quantity(departure.nonce),
+        }
 
     def _of_sender(self, sender: bytes) -> Json:
         pending, queued = self._pool.content_from(sender)

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 TAGS: Final = {"PARALLEL": b"PARALLEL", "SEQUENTIAL": b"SEQUENTIAL"}
 
+FILLED_FIELDS: Final = {
+    "nonce": "nonce",
+    "gas_price": "gasPrice",
+    "max_priority_fee_per_gas": "maxPriorityFeePerGas",
+    "max_fee_per_gas": "maxFeePerGas",
+    "gas": "gas",
+    "access_list": "accessList",
+}
+"""What is filled in where the caller left it open."""
+
 tag_word = one_of(*TAGS)
 
 
@@ -67,7 +77,6 @@ class Tagger:
         tag = _one_tag(request.tag, word)
         call = request.call
         check_call(call, self._chain.chain_id)
-        given = {name for name in ("nonce", "gas", "access_list") if getattr(call, name) is not None}
         parallel_type = self._chain.parallel_tx_type
         tx_type = (
             call.type if call.type is not None else DYNAMIC_FEE if parallel_type is None else parallel_type
@@ -81,7 +90,11 @@ class Tagger:
             "tagging": {
                 "tag": tag,
                 "tagged": is_tagged,
-                "filled": sorted({"nonce", "gas", "access_list"} - given),
+                "filled": [
+                    name
+                    for field, name in FILLED_FIELDS.items()
+                    if getattr(call, field) is None and getattr(filled, field) is not None
+                ],
                 "reason": None if is_tagged else _why_untagged(parallel_type),
             },
         }

@@ -14,7 +14,9 @@ from rpc.parameters import optional, required
 from rpc.quantities import address, text, uint64
 from rpc.server import RpcServer
 from rpc.settings import HttpSettings, RpcSettings, WebSocketSettings
+from tests.rpc.dev_node import Dev, dev_node
 from tests.rpc.fakes import FakeNode
+from tests.rpc.parallel_rig import deploy_counter
 
 
 class Probe:
@@ -124,3 +126,16 @@ def serve(node: FakeNode, probe: Probe) -> Serve:
 def ipc_path(tmp_path: Path) -> str:
     """Where a socket may be."""
     return str(tmp_path / "geth.ipc")
+
+
+@pytest.fixture
+async def dev() -> AsyncIterator[Dev]:
+    """A fresh node on the real engine."""
+    async with dev_node() as running:
+        yield running
+
+
+@pytest.fixture
+async def counter(dev: Dev) -> str:
+    """The address of a deployed counter, which all callers fight for."""
+    return await deploy_counter(dev)
