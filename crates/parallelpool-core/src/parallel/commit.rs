@@ -73,7 +73,7 @@ impl<'a> Committer<'a> {
         speculation: &'s Speculation<'a>,
         worker: &mut Worker<'s, 'a>,
         index: u32,
-        executed: Executed,
+        executed: Box<Executed>,
     ) -> Result<(), ExecuteError> {
         let memory = &speculation.memory;
         let tx = &*self.job.transactions[index as usize];
@@ -84,7 +84,7 @@ impl<'a> Committer<'a> {
             return self.refuse(index, reason.clone());
         }
         let (executed, runs) = self.settle_reads(speculation, worker, index, executed)?;
-        let Executed { run, mut places, .. } = executed;
+        let Executed { run, mut places, .. } = *executed;
         let execution = run.map_err(|error| with_missing(speculation, error))?;
         if let Some(shadow) = &self.shadow {
             shadow.compare(index as usize, &execution)?;
@@ -133,8 +133,8 @@ impl<'a> Committer<'a> {
         speculation: &'s Speculation<'a>,
         worker: &mut Worker<'s, 'a>,
         index: u32,
-        mut executed: Executed,
-    ) -> Result<(Executed, u8), ExecuteError> {
+        mut executed: Box<Executed>,
+    ) -> Result<(Box<Executed>, u8), ExecuteError> {
         let memory = &speculation.memory;
         let changed = match &executed.reads {
             // What could not be read may lie where only a wrong guess leads.

@@ -15,9 +15,9 @@ use parking_lot::RwLock;
 /// Locks by which lookups are spread; a power of two.
 const SHARDS: usize = 32;
 /// Cells of the first segment; each further one holds twice as many.
-const FIRST_SEGMENT: u32 = 256;
+const FIRST_SEGMENT: u32 = 32;
 /// Enough segments for every 32-bit id.
-const SEGMENTS: usize = 25;
+const SEGMENTS: usize = 28;
 
 /// Keys, their ids and a cell for each.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ mod tests {
     fn positions_are_dense_and_without_overlap() {
         let places: Vec<_> = (0..3_000).map(position).collect();
         let mut expected = Vec::new();
-        for segment in 0..4 {
+        for segment in 0..7 {
             expected.extend((0..(FIRST_SEGMENT as usize) << segment).map(|offset| (segment, offset)));
         }
 

@@ -65,7 +65,7 @@ struct Speculation<'a> {
     memory: VersionedState<&'a dyn StateView>,
     schedule: Schedule,
     /// What has run and is not committed, by index.
-    executed: Box<[Mutex<Option<Executed>>]>,
+    executed: Box<[Mutex<Option<Box<Executed>>>]>,
     committer: Mutex<Committer<'a>>,
     /// Keys that speculative executions lacked: asked for together, they save round trips.
     missing: Mutex<BTreeSet<StateKey>>,
@@ -133,7 +133,7 @@ impl<'a> Speculation<'a> {
 
     /// Executes a transaction on what is there. At the frontier that is committed state and no read
     /// need be compared; the re-check does so nevertheless.
-    fn execute<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Executed {
+    fn execute<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Box<Executed> {
         if !worker.is_active {
             worker.is_active = true;
             self.active.fetch_add(1, Ordering::Relaxed);
@@ -147,15 +147,21 @@ impl<'a> Speculation<'a> {
         executed
     }
 
-    fn run_once<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32, log: Option<ReadLog>) -> Executed {
+    fn run_once<'s>(
+        &'s self,
+        worker: &mut Worker<'s, 'a>,
+        index: u32,
+        log: Option<ReadLog>,
+    ) -> Box<Executed> {
         worker.evm.db_mut().begin(index, log);
         let run = worker.evm.execute(&self.job.transactions[index as usize]);
-        Executed { run, reads: worker.evm.db_mut().take_log(), places: Vec::new() }
+        let reads = worker.evm.db_mut().take_log();
+        Box::new(Executed { run, reads, places: Vec::new() })
     }
 
     /// Makes an execution known to later transactions and to the committer. Returns a transaction
     /// that waited for this one, for the same worker to run next.
-    fn publish(&self, index: u32, mut executed: Executed) -> Option<u32> {
+    fn publish(&self, index: u32, mut executed: Box<Executed>) -> Option<u32> {
         if let Ok(execution) = &executed.run {
             executed.places = self.memory.publish(index, execution);
         }

@@ -83,16 +83,14 @@ fn outdated_first(able: &[usize], crew: &[StepWorker<'_, '_>]) -> usize {
 fn step<'s, 'a>(speculation: &'s Speculation<'a>, member: &mut StepWorker<'s, 'a>) -> bool {
     member.state = match std::mem::replace(&mut member.state, State::Gone) {
         State::Idle(own) => match speculation.schedule.claim(own) {
-            Claim::Run(index) => {
-                State::Holding(index, Box::new(speculation.execute(&mut member.worker, index)))
-            }
+            Claim::Run(index) => State::Holding(index, speculation.execute(&mut member.worker, index)),
             Claim::Leave => State::Gone,
             Claim::Wait => {
                 member.state = State::Idle(None);
                 return false;
             }
         },
-        State::Holding(index, executed) => State::Published(speculation.publish(index, *executed)),
+        State::Holding(index, executed) => State::Published(speculation.publish(index, executed)),
         State::Published(own) => {
             speculation.commit(&mut member.worker);
             State::Idle(own)
