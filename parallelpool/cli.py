@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform import machine, python_version, system
-from typing import Final, Literal, Protocol, cast
+from typing import Final, cast
 
 from config import NodeConfig, load
 from config.checks import Range
@@ -22,6 +22,7 @@ from config.reference import config_toml, help_text
 from config.values import from_text
 from parallelpool import __version__
 from parallelpool.errors import ConfigurationError, StartFailure
+from parallelpool.replay import Mode, ReplayOptions
 
 BLOCK_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
@@ -40,26 +41,16 @@ parallelpool: a geth-compatible parallel transaction pool daemon
 
 Every flag is also a TOML key and an environment variable: docs/config.md."""
 
-ReplayMode = Literal["serial", "parallel", "both"]
-
 REPLAY: Final = Section(
     keys=(),
     title="Flags of replay",
     options=(
-        Option(("mode",), ReplayMode, False, (), "both", "How to execute; both ways are compared."),
+        Option(("mode",), Mode, False, (), "both", "How to execute; both ways are compared."),
         Option(("threads",), int, False, (Range(0, 1_024),), 0, "Threads of the engine; 0 is one per CPU."),
         Option(("recheck",), bool, False, (), False, "Run each committed transaction once more and compare."),
         Option(("json",), bool, False, (), False, "Print the results as JSON."),
     ),
 )
-
-
-class Replay(Protocol):
-    """Executes real blocks; returns the exit code."""
-
-    def __call__(
-        self, *, paths: Sequence[Path], mode: ReplayMode, threads: int, recheck: bool, as_json: bool
-    ) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,7 @@ class Programs:
     import_blocks: Callable[[NodeConfig, Sequence[Path]], int]
     export_blocks: Callable[[NodeConfig, Path, int | None, int | None], int]
     """Settings, file, first and last block; `None` is the first and the last that there is."""
-    replay: Replay
+    replay: Callable[[ReplayOptions], int]
 
 
 def main(words: Sequence[str], environment: Mapping[str, str], programs: Programs) -> int:
@@ -148,11 +139,13 @@ def _replay(words: Sequence[str], programs: Programs) -> int:
         return _print_help([REPLAY])
     values = _replay_values(line)
     return programs.replay(
-        paths=[Path(argument) for argument in line.arguments],
-        mode=cast("ReplayMode", values["mode"]),  # from_text has checked that they are of the options' types
-        threads=cast("int", values["threads"]),
-        recheck=bool(values["recheck"]),
-        as_json=bool(values["json"]),
+        ReplayOptions(
+            paths=[Path(argument) for argument in line.arguments],
+            mode=cast("Mode", values["mode"]),  # from_text has checked that they are of the options' types
+            threads=cast("int", values["threads"]),
+            recheck=bool(values["recheck"]),
+            as_json=bool(values["json"]),
+        )
     )
 
 

@@ -1,7 +1,6 @@
 """The command line, with programs that only write down how they were called."""
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from config import NodeConfig
 from config.options import options
 from parallelpool import __version__, cli
 from parallelpool.errors import ConfigurationError, StartFailure
+from parallelpool.replay import ReplayOptions
 
 
 @dataclass
@@ -30,16 +30,13 @@ class Recorder:
     def programs(self) -> cli.Programs:
         """The programs to hand in."""
 
-        def replay(*, paths: Sequence[Path], mode: str, threads: int, recheck: bool, as_json: bool) -> int:
-            return self.note("replay", paths, mode, threads, recheck, as_json)
-
         return cli.Programs(
             run=lambda settings: self.note("run", settings),
             import_blocks=lambda settings, files: self.note("import", settings, files),
             export_blocks=lambda settings, file, first, last: self.note(
                 "export", settings, file, first, last
             ),
-            replay=replay,
+            replay=lambda settings: self.note("replay", settings),
         )
 
 
@@ -105,7 +102,9 @@ def test_replay_has_flags_of_its_own(recorder: Recorder) -> None:
     line = "replay --mode serial --threads 8 --json one.json.gz --recheck two"
 
     assert invoke(recorder, line, PARALLELPOOL_HTTP_PORT="nonsense") == 0
-    assert recorder.calls == [("replay", [Path("one.json.gz"), Path("two")], "serial", 8, True, True)]
+    assert recorder.calls == [
+        ("replay", ReplayOptions([Path("one.json.gz"), Path("two")], "serial", 8, recheck=True, as_json=True))
+    ]
 
 
 def test_replay_by_default_compares_both_ways(recorder: Recorder) -> None:
@@ -113,7 +112,7 @@ def test_replay_by_default_compares_both_ways(recorder: Recorder) -> None:
     Serial and parallel, on all CPUs.
     """
     assert invoke(recorder, "replay folder") == 0
-    assert recorder.calls == [("replay", [Path("folder")], "both", 0, False, False)]
+    assert recorder.calls == [("replay", ReplayOptions([Path("folder")], "both", 0))]
 
 
 BAD_LINES = [
