@@ -1,5 +1,7 @@
 """How the native boundary behaves: errors, panics, the GIL, versions."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -81,3 +83,22 @@ def test_an_argument_of_the_wrong_length_is_refused_by_name() -> None:
         _core.Chain.open(b"{", None, _core.Workers(1))
 
     assert caught.value.kind == "genesis"
+
+
+def test_an_engine_of_another_version_is_refused_with_both_numbers() -> None:
+    """
+    A stale build must not run: the import fails and says what to do.
+    """
+    program = (
+        "import sys, types; fake = types.ModuleType('parallelpool._core'); fake.__version__ = '9.9.9';"
+        "sys.modules['parallelpool._core'] = fake; import parallelpool"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert ended.returncode != 0
+    assert (
+        f"parallelpool {parallelpool.__version__} needs an engine of the same version, found 9.9.9"
+        in ended.stderr
+    )
