@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from rich.console import Console
+from rich.markup import escape
 
 from parallelpool.chain import CoreChain
 
@@ -50,7 +51,7 @@ def funded(chain: CoreChain) -> list[tuple[LocalAccount, int]]:
 
 
 def show(facts: StartFacts, accounts: list[tuple[LocalAccount, int]], console: Console) -> None:
-    """Prints the banner."""
+    """Prints the banner; values stand as they are, whole on one line, so that programs can read them."""
     console.print(f"\n  [bold]parallelpool[/] {facts.version}\n")
     if accounts:
         console.print("  Accounts")
@@ -68,5 +69,5 @@ def show(facts: StartFacts, accounts: list[tuple[LocalAccount, int]], console: C
         "Data": facts.data,
     }
     for name, value in rows.items():
-        console.print(f"  {name:<12} {value}")
+        console.print(f"  {name:<12} {escape(value)}", soft_wrap=True)
     console.print()

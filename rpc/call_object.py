@@ -15,7 +15,7 @@ from typing import TypeAlias
 from parallelpool.chain import CallRequest
 from rpc.errors import Json, RpcError
 from rpc.parameters import Fields, list_of, map_of
-from rpc.quantities import address, big, data, fixed_text, hash32, uint64
+from rpc.quantities import address, big, data, fixed_text, hash32, json_uint64, uint64
 from rpc.views import SET_CODE, to_checksum
 
 AccessListEntry: TypeAlias = tuple[bytes, list[bytes]]
@@ -90,8 +90,13 @@ def call_object(value: Json) -> CallObject:
         authorization_list=fields.take(
             "authorizationList", list_of(_authorization, "[]types.SetCodeAuthorization")
         ),
-        type=fields.take("type", uint64),
+        type=fields.take("type", _type),
     )
+
+
+def _type(value: Json) -> int:
+    """A quantity; or a JSON number, which web3.py sends as it was given."""
+    return json_uint64(value) if isinstance(value, int) else uint64(value)
 
 
 def _access_list_entry(value: Json) -> AccessListEntry:
