@@ -73,8 +73,7 @@ class Vector:
 async def url() -> AsyncIterator[str]:
     """A node on the corpus's chain, which stands still; its pool is empty at first."""
     folder = fixture_folder("rpc-compat")
-    genesis, blocks = (folder / "genesis.json").read_bytes(), (folder / "chain.rlp").read_bytes()
-    async with dev_node(genesis, blocks) as dev:
+    async with dev_node(folder / "genesis.json", (folder / "chain.rlp").read_bytes()) as dev:
         assert dev.server.http_url is not None
         yield dev.server.http_url
 

@@ -1,56 +1,29 @@
 """
-The dev chain with its pool, batches and producer, in memory, behind the RPC.
+The whole daemon behind its RPC, in memory, and a client of it.
 
 Blocks are sealed when a test asks for one.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
-from config.schema import TxPoolConfig
-from parallelpool.access import AccessBook
-from parallelpool.batching import Batches
-from parallelpool.chain import CoreChain, EmbeddedChain, Workers, dev_genesis, split_blocks
-from parallelpool.engine import Lanes
-from parallelpool.events import EventBus
-from parallelpool.execution import Executor
-from parallelpool.ingress import Ingress
+from config import NodeConfig
+from parallelpool.chain import EmbeddedChain, split_blocks
+from parallelpool.node import running
 from parallelpool.pool import TxPool
-from parallelpool.producer import Producer, SealingPolicy
-from parallelpool.transaction import Transaction
-from rpc.backend import Backend
 from rpc.errors import Json
 from rpc.server import RpcServer
-from rpc.settings import HttpSettings, RpcSettings, WebSocketSettings
-
-ON_FREE_PORTS = RpcSettings(http=HttpSettings(port=0), websocket=WebSocketSettings(port=0))
-
-
-class Admission:
-    """Decodes and pools."""
-
-    def __init__(self, ingress: Ingress, pool: TxPool) -> None:
-        self._ingress = ingress
-        self._pool = pool
-
-    async def decode(self, raw: bytes, /) -> Transaction:
-        return await self._ingress.decode(raw)
-
-    async def submit(self, transaction: Transaction, /, *, local: bool = True) -> None:
-        (refusal,) = self._pool.add([transaction], local=local)
-        if refusal is not None:
-            raise refusal
 
 
 @dataclass
 class Dev:
-    """A running node and a client of it."""
+    """A running daemon and a client of it."""
 
     server: RpcServer
     chain: EmbeddedChain
@@ -79,53 +52,23 @@ class Dev:
 
 
 @asynccontextmanager
-async def dev_node(
-    genesis: bytes | None = None, blocks: bytes = b"", settings: RpcSettings = ON_FREE_PORTS
-) -> AsyncIterator[Dev]:
+async def dev_node(genesis: Path | None = None, blocks: bytes = b"") -> AsyncIterator[Dev]:
     """
-    Runs a node on `genesis` (default: the dev chain's) and the RLP `blocks` above it.
+    Runs a daemon on `genesis` (default: the dev chain's) and the RLP `blocks` above it.
 
     More blocks are sealed by `dev_mine` and `parallel_executeBatches` only.
     """
-    lanes, workers, events = Lanes(), Workers(2), EventBus()
-    core = CoreChain.open(genesis or dev_genesis(), None, workers)
-    for block in split_blocks(blocks):
-        core.import_block(block, "serial")
-    chain = EmbeddedChain(core, lanes, events)
-    ingress = Ingress(
-        workers, lanes.ingress, chain_id=core.chain_id, parallel_tx_type=lambda: core.parallel_tx_type
+    defaults = NodeConfig()
+    config = replace(
+        defaults,
+        genesis=genesis,
+        ipcdisable=True,
+        dev=replace(defaults.dev, enabled=True, mine="manual"),
+        http=replace(defaults.http, port=0),
+        ws=replace(defaults.ws, port=0),
+        metrics=replace(defaults.metrics, enabled=False),
     )
-    pool = TxPool(TxPoolConfig(), chain, events.publish)
-    batches = Batches(
-        chain,
-        pool,
-        AccessBook(chain),
-        lanes.hints,
-        batch_size=64,
-        min_batch_size=2,
-        beneficiary=bytes(20),
-    )
-    producer = Producer(
-        chain,
-        batches,
-        Executor(chain, "auto"),
-        events,
-        SealingPolicy("manual", 0.0),
-        executable=lambda: pool.stats()[0],
-        settle=lambda _: pool.reset(),
-    )
-    backend = Backend(
-        chain=chain,
-        pool=pool,
-        ingress=Admission(ingress, pool),
-        batches=batches,
-        producer=producer,
-        events=events,
-    )
-    server = RpcServer(backend, settings)
-    async with asyncio.TaskGroup() as tasks, server.serving(tasks), aiohttp.ClientSession() as session:
-        decoding = tasks.create_task(ingress.run())
-        yield Dev(server, chain, pool, session)
-        decoding.cancel()
-    core.close()
-    lanes.close()
+    async with running(config) as node, aiohttp.ClientSession() as session:
+        for block in split_blocks(blocks):
+            await node.chain.import_block(block, "serial")
+        yield Dev(node.server, node.chain, node.pool, session)

@@ -1,6 +1,7 @@
 """`parallel_tagTransaction` on the real engine."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -168,9 +169,11 @@ async def test_what_cannot_be_tagged_is_refused(
     assert await dev.fail("parallel_tagTransaction", *params) == (code, message, None)
 
 
-async def test_a_chain_without_the_parallel_type_tags_nothing() -> None:
+async def test_a_chain_without_the_parallel_type_tags_nothing(tmp_path: Path) -> None:
     """And refuses the type."""
-    async with dev_node(genesis_without_parallel_type()) as node:
+    genesis = tmp_path / "genesis.json"
+    genesis.write_bytes(genesis_without_parallel_type())
+    async with dev_node(genesis) as node:
         tagged = await node.ask(
             "parallel_tagTransaction", {"from": ALICE.address, "to": RECIPIENT}, "PARALLEL"
         )

@@ -7,8 +7,8 @@ import pytest
 from rpc.namespaces.eth_submit import go_duration
 from rpc.quantities import to_data
 from rpc.settings import CallSettings
+from tests.deadline import until
 from tests.rpc.client import Client
-from tests.rpc.conditions import wait_until
 from tests.rpc.fakes import GWEI, FakeNode, FakeTransaction, word
 
 RAW = "0x01"
@@ -123,7 +123,7 @@ async def test_a_synchronous_submission_gives_the_receipt(client: Client, node: 
     """As soon as the block is there."""
     register(node)
     asking = asyncio.ensure_future(client.ask("eth_sendRawTransactionSync", RAW, 5_000))
-    await wait_until(lambda: bool(node.pool.pending))
+    await until(lambda: bool(node.pool.pending))
     node.mine()
     await asyncio.sleep(0)
     assert not asking.done()

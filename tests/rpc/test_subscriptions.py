@@ -13,7 +13,7 @@ from rpc.errors import Json
 from rpc.outbox import Outbox
 from rpc.quantities import to_data
 from rpc.server import RpcServer
-from tests.rpc.conditions import wait_until
+from tests.deadline import until
 from tests.rpc.conftest import Serve
 from tests.rpc.fakes import FakeLog, FakeNode, FakeReceipt, FakeTransaction, account, as_transaction, word
 
@@ -229,7 +229,7 @@ async def test_closing_the_connection_ends_its_subscriptions(serve: Serve, node:
     async with serve() as server, aiohttp.ClientSession() as session:
         async with session.ws_connect(server.websocket_url or "") as socket:
             await ask(socket, "eth_subscribe", "logs", {})
-        await wait_until(lambda: not server.statistics().websocket_connections)
+        await until(lambda: not server.statistics().websocket_connections)
         node.mine([FakeTransaction()], logs([word(1)]))
         async with session.ws_connect(server.websocket_url or "") as socket:
             await ask(socket, "eth_subscribe", "newHeads")
