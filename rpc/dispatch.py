@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from types import CoroutineType
-from typing import TypeAlias
 
 import structlog
 from jsonrpcserver import JsonRpcError, Result, Success, async_dispatch_to_serializable
@@ -34,6 +33,7 @@ from rpc.errors import (
     as_rpc_error,
 )
 from rpc.json_text import encode, first_value
+from rpc.method import Method, MethodTable
 from rpc.parameters import Signature, parse_parameters, required
 from rpc.quantities import text
 
@@ -43,26 +43,6 @@ PIPELINED_RESULT_BYTES = 68
 """Encoded size of a pipelined method's result: one hash in quotes."""
 
 UNSUBSCRIBE: Signature = required(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One row of the method table."""
-
-    handler: Callable[..., object]
-    """Gets the converted parameters, gives what JSON can say, or a coroutine of it."""
-    signature: Signature = ()
-    is_operator: bool = False
-    """Only for operators: IPC and loopback, unless configured wider."""
-    wants_caller: bool = False
-    """Gets the caller before the parameters."""
-    is_hot: bool = False
-    """Called without jsonrpcserver in between; a test proves that the answers are the same."""
-    is_pipelined: bool = False
-    """Neighbours of it in a batch may wait together; they are begun in order. Its result is one hash."""
-
-
-MethodTable: TypeAlias = Mapping[str, Method]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +59,7 @@ class Dispatcher:
     def __init__(self, methods: MethodTable, limits: BatchLimits) -> None:
         self._methods = dict(methods)
         self._limits = limits
+        self._unfinished: set[asyncio.Task[object]] = set()
         self._served = {name: self._for_jsonrpcserver(name) for name in methods}
         self.calls: Counter[str] = Counter()
         """Calls by method since the start; unknown methods count as the empty name."""
@@ -167,7 +148,9 @@ class Dispatcher:
             values.insert(0, caller)
         try:
             result = method.handler(*values)
-            return await result if isinstance(result, CoroutineType) else result
+            if not isinstance(result, CoroutineType):
+                return result
+            return await (self._to_the_end(result) if method.outlives_caller else result)
         except Exception as error:
             answer = as_rpc_error(error)
             if answer is None:
@@ -176,6 +159,17 @@ class Dispatcher:
             elif answer.code == INTERNAL_ERROR:
                 log.error("engine failed", method=name, error=str(error))
             raise answer from error
+
+    async def _to_the_end(self, work: Coroutine[object, object, object]) -> object:
+        task = asyncio.get_running_loop().create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Waits for what outlived its callers."""
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
 
     async def _dispatch(self, call: Call, caller: Caller) -> object:
         """The same through jsonrpcserver, which knows the params as one opaque argument."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rpc.dispatch import Method, MethodTable
+from rpc.method import Method, MethodTable
 from rpc.namespaces.debug import DebugMethods
 from rpc.namespaces.dev import DevMethods
 from rpc.namespaces.eth import EthMethods

@@ -19,10 +19,11 @@ from aiohttp import web
 from rpc.block_cache import BlockCache
 from rpc.caller import is_loopback
 from rpc.connection import Connection, Wire
-from rpc.dispatch import BatchLimits, Dispatcher, MethodTable
+from rpc.dispatch import BatchLimits, Dispatcher
 from rpc.filters import FilterBook
 from rpc.http_endpoint import HttpEndpoint, is_on_path
 from rpc.ipc import IpcEndpoint
+from rpc.method import MethodTable
 from rpc.methods import method_table
 from rpc.news import News
 from rpc.websocket import WebSocketEndpoint, is_upgrade
@@ -39,6 +40,10 @@ SHUTDOWN_S = 5.0
 
 IDLE_S = 120.0
 """How long a connection without requests stays open where HTTP does not say."""
+
+
+LINGERING_S = 1.0
+"""How long the rest of a refused body is read, so that the client gets to see the refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class RpcServer:
         Raises OSError if an endpoint cannot be opened; none is open then.
         """
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._dispatcher.settle)
             if self._http is not None:
                 stack.callback(self._http.close)
             await self._open_listeners(stack)
@@ -127,7 +133,13 @@ class RpcServer:
     async def _listen(self, stack: AsyncExitStack, address: str, port: int) -> str:
         idle_s = self._settings.http.idle_timeout_s if self._settings.http is not None else IDLE_S
         # Compressed request bodies stay as they are: geth does not unpack them, and bombs are packed.
-        server = web.Server(self._route, access_log=None, keepalive_timeout=idle_s, auto_decompress=False)
+        server = web.Server(
+            self._route,
+            access_log=None,
+            keepalive_timeout=idle_s,
+            auto_decompress=False,
+            lingering_time=LINGERING_S,
+        )
         runner = web.ServerRunner(server, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

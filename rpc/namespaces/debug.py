@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from rpc.backend import Backend
 from rpc.block_reference import BlockReference, block_reference, find_header, require_header
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json, RpcError
+from rpc.method import Method, MethodTable
 from rpc.parameters import required
 from rpc.quantities import hash32, to_data
 

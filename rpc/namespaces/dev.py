@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from rpc.backend import Backend
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
+from rpc.method import Method, MethodTable
 from rpc.quantities import to_data, to_quantity
 
 
@@ -19,8 +19,8 @@ class DevMethods:
     def table(self) -> MethodTable:
         """Rows of the method table."""
         return {
-            "dev_mine": Method(self.mine, is_operator=True),
-            "evm_mine": Method(self.evm_mine, is_operator=True),
+            "dev_mine": Method(self.mine, is_operator=True, outlives_caller=True),
+            "evm_mine": Method(self.evm_mine, is_operator=True, outlives_caller=True),
         }
 
     async def mine(self) -> Json:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from rpc.backend import Backend
 from rpc.block_cache import BlockCache
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
 from rpc.filters import FilterBook
 from rpc.log_query import LogQuery
+from rpc.method import Method, MethodTable
 from rpc.namespaces.eth_blocks import BlockMethods
 from rpc.namespaces.eth_calls import CallMethods
 from rpc.namespaces.eth_fees import FeeMethods

@@ -20,8 +20,8 @@ from rpc.block_reference import (
     find_header,
     header_by_number,
 )
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
+from rpc.method import Method, MethodTable
 from rpc.parameters import required
 from rpc.quantities import boolean, hash32, index, to_data, to_quantity
 

@@ -21,8 +21,8 @@ from rpc.call_object import (
     state_override,
     to_request,
 )
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import EXECUTION_REVERTED, Json, RpcError
+from rpc.method import Method, MethodTable
 from rpc.parameters import optional, required
 from rpc.quantities import to_data, to_quantity
 from rpc.settings import CallSettings

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from rpc.backend import Backend
 from rpc.block_cache import BlockCache, MinedBlock
 from rpc.block_reference import BlockNumber, block_number
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json, RpcError
+from rpc.method import Method, MethodTable
 from rpc.parameters import Parameter, required
 from rpc.quantities import hex_or_decimal, number_list, to_quantity
 from rpc.settings import CallSettings

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json, RpcError
 from rpc.filters import BlockFilter, FilterBook, NewLogFilter, PendingTransactionFilter
 from rpc.log_filter import LogFilter, check_future, check_size, log_filter
 from rpc.log_query import LogQuery
+from rpc.method import Method, MethodTable
 from rpc.parameters import optional, required
 from rpc.quantities import boolean, text
 

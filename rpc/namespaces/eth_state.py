@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from rpc.backend import Backend
 from rpc.block_reference import BlockReference, block_reference, state_number
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import CLIENT_LIMIT_EXCEEDED, InvalidParams, Json, RpcError
+from rpc.method import Method, MethodTable
 from rpc.parameters import list_of, map_of, optional, required
 from rpc.quantities import address, fixed_text, hash32, text, text_list, to_data, to_quantity
 from rpc.views import proof

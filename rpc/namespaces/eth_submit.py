@@ -15,8 +15,8 @@ import structlog
 from parallelpool.events import HeadChanged
 from rpc.backend import Backend
 from rpc.block_cache import BlockCache
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import SYNC_TIMEOUT, Json, RpcError
+from rpc.method import Method, MethodTable
 from rpc.namespaces.eth_blocks import receipt_view
 from rpc.parameters import optional, required
 from rpc.quantities import data, json_uint64, to_data

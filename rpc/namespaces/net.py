@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from rpc.backend import Backend
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
+from rpc.method import Method, MethodTable
 
 
 class NetMethods:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpc.backend import Backend
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
+from rpc.method import Method, MethodTable
 from rpc.namespaces.parallel_batches import BatchRequest, batch_request, batch_size, check_parent, offer_view
 from rpc.namespaces.parallel_status import Status, status_request
 from rpc.namespaces.parallel_tagging import TAG_SIGNATURE, Tagger
@@ -55,7 +55,7 @@ class ParallelMethods:
             "parallel_setBatchSize": Method(self.set_batch_size, required(batch_size), is_operator=True),
             "parallel_getBatches": Method(self.get_batches, optional(batch_request)),
             "parallel_executeBatches": Method(
-                self.execute_batches, optional(ExecuteRequest), is_operator=True
+                self.execute_batches, optional(ExecuteRequest), is_operator=True, outlives_caller=True
             ),
             "parallel_isParallelizable": Method(self._verdicts.is_parallelizable, required(subject)),
             "parallel_batchStatistics": Method(self.batch_statistics),

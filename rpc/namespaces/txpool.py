@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from rpc import views
 from rpc.backend import Backend
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
+from rpc.method import Method, MethodTable
 from rpc.parameters import required
 from rpc.quantities import address, to_quantity
 from rpc.views import to_checksum

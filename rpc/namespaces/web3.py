@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from parallelpool.transaction import keccak256
 from rpc.caller import Caller
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json
+from rpc.method import Method, MethodTable
 from rpc.parameters import required
 from rpc.quantities import data, to_data
 

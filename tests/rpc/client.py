@@ -1,6 +1,7 @@
 """Calls methods of the whole table without a transport."""
 
 import json
+from dataclasses import replace
 
 from rpc.block_cache import BlockCache
 from rpc.caller import Caller
@@ -18,12 +19,18 @@ CALLER = Caller("http", "127.0.0.1", None, is_operator=True)
 class Client:
     """A caller with all rights."""
 
-    def __init__(self, node: FakeNode, calls: CallSettings | None = None) -> None:
+    def __init__(
+        self, node: FakeNode, calls: CallSettings | None = None, *, through_jsonrpcserver: bool = False
+    ) -> None:
+        """`through_jsonrpcserver` takes the short way from all methods."""
         backend = node.backend
         blocks = BlockCache(backend.chain)
         filters = FilterBook(News(backend.chain, backend.events, blocks))
         settings = RpcSettings(calls=calls or CallSettings())
-        self._dispatcher = Dispatcher(method_table(backend, blocks, filters, settings), BatchLimits())
+        self.rows = method_table(backend, blocks, filters, settings)
+        if through_jsonrpcserver:
+            self.rows = {name: replace(method, is_hot=False) for name, method in self.rows.items()}
+        self._dispatcher = Dispatcher(self.rows, BatchLimits())
 
     async def raw(self, method: str, *params: Json) -> bytes:
         """The answer as bytes."""

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pytest
 
-from rpc.dispatch import Method, MethodTable
 from rpc.errors import Json, RpcError
+from rpc.method import Method, MethodTable
 from rpc.parameters import optional, required
 from rpc.quantities import address, text, uint64
 from rpc.server import RpcServer
@@ -34,6 +34,7 @@ class Probe:
             "test_address": Method(self.echo_address, required(address), is_hot=True),
             "test_note": Method(self.note, required(text)),
             "test_wait": Method(self.wait),
+            "test_finish": Method(self.finish, outlives_caller=True),
             "test_large": Method(self.large, required(uint64)),
             "test_crash": Method(self.crash),
             "test_fail": Method(self.fail),
@@ -54,6 +55,11 @@ class Probe:
 
     async def wait(self) -> Json:
         await self.released.wait()
+        return True
+
+    async def finish(self) -> Json:
+        await self.released.wait()
+        self.order.append("finished")
         return True
 
     def large(self, size: int) -> Json:

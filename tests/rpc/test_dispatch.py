@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from rpc.caller import Caller
-from rpc.dispatch import BatchLimits, Dispatcher, Method
+from rpc.dispatch import BatchLimits, Dispatcher
 from rpc.errors import Json
+from rpc.method import Method
 from tests.rpc.conftest import MODULES, Probe
 
 HTTP = Caller("http", "127.0.0.1", MODULES, is_operator=True)
@@ -226,6 +227,22 @@ async def test_time_limits(dispatcher: Dispatcher, method: str) -> None:
         ]
 
 
+async def test_some_work_outlives_its_caller(dispatcher: Dispatcher, probe: Probe) -> None:
+    """The caller is told that time ran out; the work goes on, and a stop waits for it."""
+    hurried = Caller("http", "127.0.0.1", MODULES, is_operator=True, time_limit_s=0.01)
+    answer = await ask(dispatcher, call("test_finish"), hurried)
+    stopping = asyncio.ensure_future(dispatcher.settle())
+    await asyncio.sleep(0)
+
+    assert answer == error(-32002, "request timed out")
+    assert (probe.order, stopping.done()) == ([], False)
+
+    probe.released.set()
+    await stopping
+
+    assert probe.order == ["finished"]
+
+
 async def test_a_result_without_json_form_is_an_internal_error(dispatcher: Dispatcher) -> None:
     """The encoder's text is the message."""
     answer = await ask(dispatcher, call("test_unspeakable"))
@@ -318,7 +335,7 @@ async def test_the_short_way_answers_as_jsonrpcserver_does(probe: Probe, params:
         )
 
     for name in probe.table():
-        if name == "test_wait":
+        if name in ("test_wait", "test_finish"):
             continue
         message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": name, "params": params}).encode()
         short = await dispatcher(with_heat(hot=True)).respond(message, HTTP)

@@ -12,6 +12,7 @@ import pytest
 from rpc.errors import Json
 from rpc.settings import RpcSettings
 from tests.rpc.conftest import Serve, settings
+from tests.rpc.fakes import FakeNode
 
 
 def ipc(path: str) -> RpcSettings:
@@ -131,3 +132,17 @@ async def test_a_path_too_long_for_a_socket_is_named(serve: Serve, tmp_path: Pat
             pass
 
     assert str(caught.value.exceptions[0]).startswith("IPC path is longer than 107 bytes")
+
+
+async def test_subscriptions_work_over_ipc(serve: Serve, ipc_path: str, node: FakeNode) -> None:
+    """The id first, then the news, a line each."""
+    async with serve(ipc(ipc_path)):
+        reader, writer = await asyncio.open_unix_connection(ipc_path)
+        writer.write(call("eth_subscribe", "newHeads"))
+        subscribed = json.loads(await reader.readline())
+        node.mine()
+        news = json.loads(await reader.readline())
+        writer.close()
+
+    assert news["params"]["subscription"] == subscribed["result"]
+    assert news["params"]["result"]["number"] == "0x1"

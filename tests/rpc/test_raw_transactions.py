@@ -231,3 +231,25 @@ async def test_the_node_still_seals(dev: Dev) -> None:
     await dev.ask("dev_mine")
 
     assert await dev.ask("eth_getTransactionCount", ALICE.address) == "0x2"
+
+
+async def test_a_batch_is_admitted_in_its_order() -> None:
+    """A hundred nonces of one sender, then a replacement that comes after what it replaces, then a look."""
+    raws = [signed(nonce=nonce) for nonce in range(100)]
+    better = signed(nonce=99, maxFeePerGas=5 * GWEI, maxPriorityFeePerGas=2 * GWEI)
+    calls = [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in (*raws, better)]
+    calls += [("txpool_status", []), ("eth_getTransactionCount", [ALICE.address, "pending"])]
+    batch = [
+        {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
+        for index, (method, params) in enumerate(calls)
+    ]
+    async with (
+        dev_node() as fresh,
+        fresh.session.post(fresh.server.http_url or "", json=batch) as response,
+    ):
+        answers = orjson.loads(await response.read())
+
+    assert [answer["id"] for answer in answers] == list(range(len(calls)))
+    assert all(len(answer["result"]) == 66 for answer in answers[:101])
+    assert answers[101]["result"] == {"pending": "0x64", "queued": "0x0"}
+    assert answers[102]["result"] == "0x64"

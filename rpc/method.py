@@ -1,0 +1,33 @@
+"""
+One row of the method table: a handler, what it is called with, and how the dispatcher treats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rpc.parameters import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One row of the method table."""
+
+    handler: Callable[..., object]
+    """Gets the converted parameters, gives what JSON can say, or a coroutine of it."""
+    signature: Signature = ()
+    is_operator: bool = False
+    """Only for operators: IPC and loopback, unless configured wider."""
+    wants_caller: bool = False
+    """Gets the caller before the parameters."""
+    is_hot: bool = False
+    """Called without jsonrpcserver in between; a test proves that the answers are the same."""
+    outlives_caller: bool = False
+    """Goes on when its caller is gone or its time is up: half of it would leave the node half changed."""
+    is_pipelined: bool = False
+    """Neighbours of it in a batch may wait together; they are begun in order. Its result is one hash."""
+
+
+MethodTable: TypeAlias = Mapping[str, Method]
