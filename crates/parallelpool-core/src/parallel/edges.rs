@@ -37,3 +37,38 @@ pub(super) fn predict(transactions: &[SharedTransaction], hints: &[Vec<u32>]) ->
     }
     edges
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parallel::tests::{account, transaction};
+
+    fn edges(hints: &[Vec<u32>]) -> Vec<Vec<u32>> {
+        let transactions = [
+            transaction(account(1), 0, account(7), 0),
+            transaction(account(2), 0, account(7), 5),
+            transaction(account(1), 1, account(2), 5),
+            transaction(account(3), 0, account(3), 5),
+            transaction(account(4), 0, account(7), 5),
+        ];
+        predict(&transactions, hints).iter().map(|edges| edges.to_vec()).collect()
+    }
+
+    #[test]
+    fn senders_and_paid_recipients_follow_each_other() {
+        assert_eq!(edges(&[]), [vec![], vec![], vec![1, 0], vec![], vec![1]]);
+    }
+
+    #[test]
+    fn hints_may_only_point_backwards_and_are_few() {
+        let all = vec![u32::MAX, 4, 3, 2, 2, 1, 0, 9];
+        let transactions: Vec<_> =
+            (0..30).map(|index| transaction(account(index), 0, account(99), 0)).collect();
+        let many: Vec<Vec<u32>> = (0..40).map(|_| (0..30).collect()).collect();
+        let capped = predict(&transactions, &many);
+
+        assert_eq!(edges(&[all.clone(), all.clone(), all]), [vec![], vec![0], vec![1, 0], vec![], vec![1]]);
+        assert_eq!(capped[29].to_vec(), (21..29).rev().collect::<Vec<u32>>());
+        assert!(capped.iter().all(|edges| edges.len() <= MOST_EDGES));
+    }
+}

@@ -109,7 +109,8 @@ impl<'a> Comparison<'a> {
         }
         let included: Vec<_> =
             oracle.included.iter().map(|index| self.world.candidates[*index].clone()).collect();
-        let options = self.parallel(other, false);
+        // Once as in production: the re-check logs reads that nobody else needs and takes its time.
+        let options = ExecuteOptions { recheck: false, ..self.parallel(other, false) };
         let imported = self.import(&included, &options).expect("what was built can be imported");
         let mut as_built = BuildOutcome { outcome: imported, ..without_transaction_changes(oracle.clone()) };
         self.note(&mut as_built, other);

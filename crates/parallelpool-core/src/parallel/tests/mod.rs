@@ -3,6 +3,7 @@
 mod faults;
 mod lifecycle;
 mod memory;
+mod recheck;
 mod stepper;
 #[path = "../../../tests/random_blocks/world/mod.rs"]
 mod world;
@@ -38,7 +39,7 @@ fn block() -> BlockContext {
     }
 }
 
-fn account(index: u64) -> Address {
+pub(super) fn account(index: u64) -> Address {
     Address::left_padding_from(&(0x1000 + index).to_be_bytes())
 }
 
@@ -52,7 +53,7 @@ fn state() -> MemoryState {
     state
 }
 
-fn transaction(sender: Address, nonce: u64, to: Address, value: u64) -> SharedTransaction {
+pub(super) fn transaction(sender: Address, nonce: u64, to: Address, value: u64) -> SharedTransaction {
     let tx = Transaction {
         tx_type: 2,
         is_parallel: false,
