@@ -7,10 +7,16 @@ executed on the worker pool on isolated state, with figures; on request also exe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
+
+import orjson
+import structlog
 
 from parallelpool.chain import BlockAttributes, BuiltBlock, CoreDivergence
 from parallelpool.transaction import Transaction
+
+log = structlog.get_logger("parallelpool.execution")
 
 ExecutionMode: TypeAlias = Literal["serial", "parallel", "auto"]
 
@@ -46,11 +52,28 @@ class BlockBuilder(Protocol):
 
 
 class Executor:
-    """Executes candidates in the configured mode."""
+    """
+    Executes candidates in the configured mode, and holds a sample of parallel blocks against serial execution.
 
-    def __init__(self, chain: BlockBuilder, mode: ExecutionMode) -> None:
+    A difference is a bug of ours: the parallel block is dropped, the serial one takes its place, all later blocks
+    are executed serially, and a reproducer is written. The daemon goes on, and says so in its health.
+    """
+
+    def __init__(
+        self, chain: BlockBuilder, mode: ExecutionMode, *, selfcheck: int = 0, reproducers: Path | None = None
+    ) -> None:
+        """One parallel block in `selfcheck` is checked (0: none). Reproducers go to the folder `reproducers`."""
         self._chain = chain
         self._mode = mode
+        self._selfcheck = selfcheck
+        self._reproducers = reproducers
+        self._parallel_blocks = 0
+        self._divergence: str | None = None
+
+    @property
+    def divergence(self) -> str | None:
+        """What a self-check found; `None` as long as parallel and serial execution agree."""
+        return self._divergence
 
     async def execute(
         self,
@@ -59,8 +82,23 @@ class Executor:
         *,
         mode: ExecutionMode | None = None,
     ) -> BuiltBlock:
-        """Raises CoreDivergence if a self-check finds that parallel and serial execution differ."""
-        return await self._chain.build(attributes, candidates, mode or self._mode)
+        """The block, by parallel execution if mode and self-checks allow."""
+        wanted = mode or self._mode
+        if self._divergence is not None:
+            wanted = "serial"
+        built = await self._chain.build(attributes, candidates, wanted)
+        if wanted == "serial" or not built.statistics.parallel:
+            return built
+        self._parallel_blocks += 1
+        if not self._selfcheck or self._parallel_blocks % self._selfcheck:
+            return built
+        serial = await self._chain.build(attributes, candidates, "serial")
+        if (difference := _difference(built, serial)) is None:
+            return built
+        self._divergence = difference
+        log.critical("parallel execution differs from serial; serial from now on", difference=difference)
+        self._write_reproducer(serial, candidates)
+        return serial
 
     async def execute_and_compare(
         self, attributes: BlockAttributes, candidates: Sequence[Transaction]
@@ -71,14 +109,41 @@ class Executor:
         Raises CoreDivergence unless both are the same block: the hash covers the state root, the receipts
         root, the gas and the transactions.
         """
-        parallel = await self.execute(attributes, candidates, mode="parallel")
-        serial = await self.execute(attributes, candidates, mode="serial")
-        if parallel.block.header.hash != serial.block.header.hash:
-            raise CoreDivergence(
-                f"block {parallel.block.header.number}: state root 0x{parallel.block.header.state_root.hex()} in "
-                f"parallel, 0x{serial.block.header.state_root.hex()} serially"
-            )
+        parallel = await self._chain.build(attributes, candidates, "parallel")
+        serial = await self._chain.build(attributes, candidates, "serial")
+        if (difference := _difference(parallel, serial)) is not None:
+            self._divergence = difference
+            self._write_reproducer(serial, candidates)
+            raise CoreDivergence(difference)
         return parallel, serial
+
+    def _write_reproducer(self, serial: BuiltBlock, candidates: Sequence[Transaction]) -> None:
+        """The serial block and all that was offered, on top of the parent that the block names."""
+        if self._reproducers is None:
+            return
+        path = self._reproducers / f"divergence-{serial.block.header.number}.json"
+        document = {
+            "difference": self._divergence,
+            "parentHash": "0x" + serial.block.header.parent_hash.hex(),
+            "serialBlock": "0x" + serial.block.raw.hex(),
+            "candidates": ["0x" + tx.raw.hex() for tx in candidates],
+        }
+        try:
+            path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            log.error("reproducer could not be written", path=str(path), error=str(error))
+        else:
+            log.critical("reproducer written", path=str(path))
+
+
+def _difference(parallel: BuiltBlock, serial: BuiltBlock) -> str | None:
+    one, other = parallel.block.header, serial.block.header
+    if one.hash == other.hash:
+        return None
+    return (
+        f"block {one.number}: state root 0x{one.state_root.hex()} in parallel, "
+        f"0x{other.state_root.hex()} serially; block hashes 0x{one.hash.hex()}, 0x{other.hash.hex()}"
+    )
 
 
 def summary(built: BuiltBlock, *, stored: bool, serial: BuiltBlock | None = None) -> Execution:

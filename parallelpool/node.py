@@ -181,10 +181,16 @@ class _Parts:
             min_batch_size=config.parallel.minbatchsize,
             beneficiary=config.miner.etherbase,
         )
+        self.executor = Executor(
+            self.chain,
+            config.execution.mode,
+            selfcheck=config.execution.selfcheck,
+            reproducers=self.datadir,
+        )
         self.producer = Producer(
             self.chain,
             self.batches,
-            Executor(self.chain, config.execution.mode),
+            self.executor,
             self.events,
             _sealing_policy(config),
             executable=lambda: self.pool.stats()[0],
@@ -215,9 +221,9 @@ class _Parts:
             "pending": pending,
             "queued": queued,
         }
-        if (failure := self.admission.failure) is not None:
-            facts["journal"] = failure
-        return Health(self.admission.failure is None, facts)
+        failures = {"journal": self.admission.failure, "execution": self.executor.divergence}
+        facts.update({name: failure for name, failure in failures.items() if failure is not None})
+        return Health(not any(failures.values()), facts)
 
     def _parallel_tx_type(self) -> int | None:
         head = self.chain.head()
