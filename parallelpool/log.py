@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from config.schema import LogConfig
@@ -28,6 +29,27 @@ LEVELS: Final = (
 
 LIBRARY_LEVELS: Final = (*LEVELS[:3], logging.WARNING, logging.INFO, logging.DEBUG)
 """Of libraries' lines: they speak one step later than we do."""
+
+
+class ClientFaults(logging.Filter):
+    """
+    Lowers what aiohttp says about clients that hang up or speak no HTTP to a debug line without traceback.
+
+    aiohttp logs them as errors of the server, and whoever can reach the port could fill the log with them.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        fault = record.exc_info[1] if record.exc_info else None
+        if not isinstance(fault, HttpProcessingError | ConnectionError):
+            return True
+        record.exc_info = None
+        record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+        return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+CLIENT_FAULTS: Final = ClientFaults()
+"""One for all set-ups: a logger takes the same filter once."""
 
 
 class LineLogger:
@@ -120,4 +142,5 @@ def _route_libraries(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.getLogger("aiohttp.server").addFilter(CLIENT_FAULTS)
     logging.captureWarnings(capture=True)

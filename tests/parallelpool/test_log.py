@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
 
 from config.schema import LogConfig
 from parallelpool import log
@@ -23,6 +24,7 @@ def _restored_logging() -> Iterator[None]:
     yield
     logging.captureWarnings(capture=False)
     root.handlers, root.level = handlers, level
+    logging.getLogger("aiohttp.server").removeFilter(log.CLIENT_FAULTS)
     structlog.reset_defaults()
 
 
@@ -174,3 +176,27 @@ def test_a_closed_stream_costs_lines_only() -> None:
     stream.close()
 
     structlog.get_logger().info("nobody hears this")
+
+
+@pytest.mark.parametrize(
+    ("error", "written"),
+    [(ConnectionResetError("gone"), False), (BadHttpMessage("no HTTP"), False), (ValueError("a bug"), True)],
+)
+def test_clients_faults_are_no_errors_of_the_server(error: Exception, written: bool) -> None:
+    """aiohttp's error about a client that hangs up or speaks no HTTP is not written; one about a bug is."""
+    stream = logged(LogConfig())
+
+    logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
+
+    assert ("a bug" in stream.getvalue()) == written
+    assert bool(stream.getvalue()) == written
+
+
+def test_clients_faults_are_shown_to_who_looks_for_them() -> None:
+    """With the highest verbosity they are a debug line, without a traceback."""
+    stream = logged(LogConfig(), 5)
+
+    logging.getLogger("aiohttp.server").error("Error handling request", exc_info=ConnectionResetError("gone"))
+
+    assert json.loads(stream.getvalue())["level"] == "debug"
+    assert "exception" not in stream.getvalue()
