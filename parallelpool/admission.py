@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import structlog
 
 from config.schema import TxPoolConfig
-from parallelpool.errors import JournalError, NonceTooLow, NotDurable, PoolError
+from parallelpool.errors import JournalError, NonceTooLow, NotDurable, PoolError, StartFailure
 from parallelpool.events import (
     Departure,
     DropReason,
@@ -101,13 +101,16 @@ class Admission:
         """
         Takes transactions while the block runs; what the pool then holds is there again at the next start.
 
-        Raises JournalError if the journal cannot be read or begun.
+        Raises StartFailure if the journal cannot be read or begun.
         """
         if self._path is None:
             yield RestoreReport()
             return
-        content = read_journal(self._path)
-        journal = self._journal = Journal.open(self._path, disk=disk)
+        try:
+            content = read_journal(self._path)
+            journal = self._journal = Journal.open(self._path, disk=disk)
+        except JournalError as error:
+            raise StartFailure(str(error)) from error
         journal.follow(on_durable=self._release, on_failure=self._revoke)
         try:
             report = await self._restore(content)
@@ -258,7 +261,11 @@ class Admission:
             self._readmit(waiting, report)
         finally:
             self._is_restoring = False
-        await self.compact()
+        try:
+            await self.compact()
+        except JournalError as error:
+            # The old files stay, and the new log is behind them: nothing is lost but the room.
+            log.error("journal of the pool could not be rewritten", error=str(error))
         return report
 
     async def _decoded(self, content: JournalContent, report: RestoreReport) -> dict[bytes, list[Submission]]:

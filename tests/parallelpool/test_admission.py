@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from parallelpool.admission import Admission, RestoreReport
-from parallelpool.errors import AlreadyKnown, JournalError, NotDurable, PoolError, ReplacementUnderpriced
+from parallelpool.errors import (
+    AlreadyKnown,
+    JournalError,
+    NotDurable,
+    PoolError,
+    ReplacementUnderpriced,
+    StartFailure,
+)
 from parallelpool.events import (
     DropReason,
     Event,
@@ -60,6 +67,7 @@ class SlowDisk:
         self.gate = threading.Event()
         self.gate.set()
         self.failing: int | None = None
+        self.failing_names: tuple[str, ...] = ()
 
     @property
     def disk(self) -> Disk:
@@ -69,6 +77,8 @@ class SlowDisk:
         assert self.gate.wait(30)
         if self.failing is not None:
             raise OSError(self.failing, os.strerror(self.failing))
+        if self.failing_names and Path(f"/proc/self/fd/{file}").readlink().name.endswith(self.failing_names):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fdatasync(file)
 
 
@@ -406,3 +416,37 @@ async def test_a_stop_with_a_failing_journal_is_a_stop(tmp_path: Path) -> None:
     daemon.disk.failing = None
     async with daemon.run() as run:
         assert "pending A0 1" in run.content()
+
+
+def write_version(folder: Path, version: int) -> None:
+    """Makes the only log say that it is of another version."""
+    (log,) = folder.glob("*.log")
+    content = bytearray(log.read_bytes())
+    content[16:18] = version.to_bytes(2, "big")
+    log.write_bytes(content)
+
+
+async def test_a_foreign_journal_stops_the_start(tmp_path: Path) -> None:
+    """Written by a newer program: the daemon says so instead of losing what is in it."""
+    daemon = Daemon(tmp_path)
+    async with daemon.run() as run:
+        await run.submit(legacy(A, 0))
+    write_version(tmp_path, 9)
+
+    with pytest.raises(StartFailure, match="version 9, this program reads version 1"):
+        async with daemon.run():
+            pass
+
+
+async def test_a_disk_too_full_to_rewrite_does_not_stop_the_start(tmp_path: Path) -> None:
+    """The pool is back from the old files, and what comes then is behind them."""
+    daemon = Daemon(tmp_path)
+    async with daemon.run() as run:
+        await run.submit(legacy(A, 0))
+    daemon.disk.failing_names = (".unfinished",)
+    async with daemon.run() as run:
+        assert run.content() == ["pending A0 1"]
+        assert await run.submit(legacy(A, 1)) == [None]
+    daemon.disk.failing_names = ()
+    async with daemon.run() as run:
+        assert run.content() == ["pending A0 1", "pending A1 1"]
