@@ -5,28 +5,21 @@ Refusals of the engine become a StartFailure that says what to do; a bad genesis
 error with all its problems.
 """
 
-from pathlib import Path
-
 from config import NodeConfig
 from config.genesis import read_genesis, with_parallel_type
 from parallelpool.chain import CoreChain, GenesisError, StorageFailure, StoreRefused, Workers, dev_genesis
 from parallelpool.errors import ConfigurationError, StartFailure
 
-DEFAULT_DATADIR = Path("~/.parallelpool")
-
-
-def data_directory(config: NodeConfig) -> Path | None:
-    """Where the node keeps its data; `None`: in memory, with `--dev` and no `--datadir`."""
-    if config.datadir is not None:
-        return config.datadir.expanduser().absolute()
-    return None if config.dev.enabled else DEFAULT_DATADIR.expanduser()
-
 
 def open_chain(config: NodeConfig, workers: Workers) -> CoreChain:
-    """Raises ConfigurationError for a genesis that cannot be used, StartFailure for a store that cannot."""
+    """
+    The chain in the data directory, in memory without one.
+
+    Raises ConfigurationError for a genesis that cannot be used, StartFailure for a store that cannot.
+    """
     document = read_genesis(config.genesis) if config.genesis is not None else dev_genesis()
     document = with_parallel_type(document, config.parallel.txtype)
-    datadir = data_directory(config)
+    datadir = config.datadir
     try:
         if datadir is not None:
             datadir.mkdir(parents=True, exist_ok=True)

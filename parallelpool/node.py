@@ -25,7 +25,7 @@ from parallelpool.access import AccessBook
 from parallelpool.admission import Admission
 from parallelpool.batching import Batches
 from parallelpool.chain import CoreChain, EmbeddedChain, Workers
-from parallelpool.embedded import data_directory, open_chain
+from parallelpool.embedded import open_chain
 from parallelpool.engine import Lanes
 from parallelpool.errors import JournalError, StartFailure
 from parallelpool.events import EventBus
@@ -38,8 +38,6 @@ from rpc import Backend, RpcServer
 from rpc.settings import settings_of
 
 logger = structlog.get_logger("parallelpool.node")
-
-IPC_NAME = "parallelpool.ipc"
 
 
 def run(config: NodeConfig) -> int:
@@ -93,15 +91,13 @@ class Node:
     events: EventBus
     server: RpcServer
     metrics: MetricsServer | None
-    datadir: Path | None
-    ipc_path: Path | None
 
     def show_banner(self, console: Console) -> None:
         """Prints where everything is."""
         addresses = {
             "HTTP": self.server.http_url,
             "WebSocket": self.server.websocket_url,
-            "IPC": str(self.ipc_path) if self.ipc_path else None,
+            "IPC": str(ipc_path) if (ipc_path := _ipc_path(self.config)) else None,
             "Metrics": f"{self.metrics.url}/metrics" if self.metrics else None,
         }
         facts = banner.StartFacts(
@@ -110,7 +106,7 @@ class Node:
             head=self.chain.head().number,
             sealing=_sealing_words(self.config),
             addresses={name: address for name, address in addresses.items() if address},
-            data=str(self.datadir) if self.datadir else "in memory",
+            data=str(self.config.datadir) if self.config.datadir else "in memory",
         )
         banner.show(facts, banner.funded(self.chain.core), console)
 
@@ -150,8 +146,6 @@ async def running(config: NodeConfig) -> AsyncIterator[Node]:
             events=parts.events,
             server=parts.server,
             metrics=metrics,
-            datadir=parts.datadir,
-            ipc_path=parts.ipc_path,
         )
 
 
@@ -159,14 +153,12 @@ class _Parts:
     """Every part, built in the order of the walk."""
 
     def __init__(self, config: NodeConfig, core: CoreChain, workers: Workers, lanes: Lanes) -> None:
-        self.datadir = data_directory(config)
-        self.ipc_path = _ipc_path(config, self.datadir)
         self.events = EventBus()
         self.chain = EmbeddedChain(core, lanes, self.events)
         self.ingress = Ingress(
             workers, lanes.ingress, chain_id=core.chain_id, parallel_tx_type=self._parallel_tx_type
         )
-        self.admission = Admission(config.txpool, self.chain, self.events, self.ingress, self.datadir)
+        self.admission = Admission(config.txpool, self.chain, self.events, self.ingress, config.datadir)
         self.pool = self.admission.pool
         self.maintenance = Maintenance(
             self.chain, self.admission, self.events, rejournal_s=config.txpool.rejournal.total_seconds()
@@ -185,7 +177,7 @@ class _Parts:
             self.chain,
             config.execution.mode,
             selfcheck=config.execution.selfcheck,
-            reproducers=self.datadir,
+            reproducers=config.datadir,
         )
         self.producer = Producer(
             self.chain,
@@ -204,7 +196,7 @@ class _Parts:
             producer=self.producer,
             events=self.events,
         )
-        self.server = RpcServer(backend, settings_of(config, version=__version__, ipc_path=self.ipc_path))
+        self.server = RpcServer(backend, settings_of(config, version=__version__, ipc_path=_ipc_path(config)))
 
     def services(self) -> list[Callable[[], Coroutine[None, None, None]]]:
         """What runs beside the servers, in the order of starting."""
@@ -254,11 +246,5 @@ def _sealing_words(config: NodeConfig) -> str:
             return f"when {waiting}, or {policy.patience_s:g} s after the first"
 
 
-def _ipc_path(config: NodeConfig, datadir: Path | None) -> Path | None:
-    """The socket's path; a bare name stands in the data directory. Without one there is none."""
-    if config.ipcdisable:
-        return None
-    asked = config.ipcpath if config.ipcpath is not None else Path(IPC_NAME)
-    if asked.parent != Path() or asked.is_absolute():
-        return asked.expanduser().absolute()
-    return datadir / asked if datadir is not None else None
+def _ipc_path(config: NodeConfig) -> Path | None:
+    return None if config.ipcdisable else config.ipcpath
