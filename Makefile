@@ -90,6 +90,8 @@ bench: build ## time real blocks, serial against parallel
 test: lint typecheck test-rust test-python ## check everything: lint, types, Rust tests, Python tests
 
 .PHONY: test-all
+# Random blocks for the parallel executor; make test runs 2,000.
+test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 15000
 test-all: lint typecheck test-rust clients ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 
