@@ -24,10 +24,12 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from hexbytes import HexBytes
 from rich.console import Console
 from rich.table import Table
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
+from web3.exceptions import TransactionNotFound
 from web3.types import RPCEndpoint, TxReceipt
 
 from parallelpool import wallet
@@ -147,7 +149,10 @@ def execute(node: Daemon) -> dict[str, Any]:
 
 def receipts(node: Daemon, hashes: Sequence[bytes]) -> list[TxReceipt]:
     """One successful receipt for each hash, or DemoFailed."""
-    found = [node.web3.eth.get_transaction_receipt(tx_hash) for tx_hash in hashes]  # type: ignore[arg-type]
+    try:
+        found = [node.web3.eth.get_transaction_receipt(HexBytes(tx_hash)) for tx_hash in hashes]
+    except TransactionNotFound as missing:
+        raise DemoFailed(f"a receipt is missing: {missing}") from missing
     failed = [receipt["transactionHash"].hex() for receipt in found if receipt["status"] != 1]
     if failed:
         raise DemoFailed(f"{len(failed)} transactions failed, the first is 0x{failed[0]}")
