@@ -4,17 +4,22 @@
 //!
 //! ```text
 //! raw bytes
-//!   -> tx          decode, hash, recover the sender               (tx::decode, tx::recover)
-//!   -> access      what it would read and write                   (access, preexecute)
-//!   -> batching    which transactions may run side by side        (batching)
-//!   -> evm         one transaction on one view of the state       (evm)
-//!   -> serial      the whole block in order: the oracle           (serial)
-//!   -> parallel    the same result on all cores                   (parallel)
-//!   -> executor    a given block, or one made from candidates     (executor, ledger, system)
-//!   -> roots, trie what the header commits to                     (roots, trie)
-//!   -> store       one durable transaction per block              (store)
-//!   -> chain       head, history, queries                         (chain)
+//!   -> tx           decode, hash, recover the sender              (tx::decode, tx::recover)
+//!   -> preexecute   what it would read and write                  (access)
+//!   -> batching     which transactions may run side by side
+//!   -> executor     a given block, or one made from candidates    (block, ledger, system)
+//!   -> serial       its transactions in order: the oracle
+//!      parallel     the same result on all cores
+//!   -> evm          one transaction on one view of the state      (state)
+//!   -> roots, trie  what the header commits to
+//!   -> store        one durable transaction per block
+//!   -> chain        head, history, queries, simulated messages
 //! ```
+//!
+//! Blocks of others come in through `block_codec` and must satisfy `header` before they are
+//! executed. `genesis` turns geth's document into a `chainspec`, which says what rules hold where.
+//! `replay` holds real blocks against their headers without a chain. `workers` are the threads of
+//! all of it.
 //!
 //! Execution is the truth; access sets and batches are hints that order work.
 //! This crate knows no Python and contains no `unsafe`.

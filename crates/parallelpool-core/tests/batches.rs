@@ -91,17 +91,7 @@ fn call(
         to: Some(to),
         value: U256::from(value),
         data: [prefix, data].concat().into(),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
-        v: 0,
-        r: U256::ZERO,
-        s: U256::ZERO,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Default::default(),
-        sidecar: None,
+        ..Transaction::default()
     };
     tx.signed(&key(sender)).expect("the key is valid")
 }

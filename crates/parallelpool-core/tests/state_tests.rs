@@ -9,7 +9,7 @@ use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::{ChainSpec, Rules};
 use parallelpool_core::evm::Evm;
 use parallelpool_core::ledger::Ledger;
-use parallelpool_core::primitives::{Address, B256, Bytes, Log, U256, keccak256};
+use parallelpool_core::primitives::{Address, B256, Log, U256, keccak256};
 use parallelpool_core::state::StateChanges;
 use parallelpool_core::state::database::ViewDatabase;
 use parallelpool_core::state::memory::MemoryState;
@@ -131,8 +131,6 @@ fn transaction(fields: &Value, indexes: &Value) -> Option<RecoveredTransaction> 
     let to = &fields["to"];
     let tx = Transaction {
         tx_type,
-        is_parallel: false,
-        chain_id: None,
         nonce: number(&fields["nonce"])?.try_into().ok()?,
         gas_limit: number(pick("gasLimit", "gas"))?.try_into().ok()?,
         max_fee_per_gas: cap,
@@ -144,13 +142,9 @@ fn transaction(fields: &Value, indexes: &Value) -> Option<RecoveredTransaction> 
         blob_versioned_hashes: blob_hashes.into_iter().flatten().map(hash).collect(),
         max_fee_per_blob_gas: optional("maxFeePerBlobGas").transpose().ok()?.unwrap_or_default(),
         authorization_list: authorizations.into_iter().flatten().map(authorization).collect::<Option<_>>()?,
-        v: 0,
         r: U256::ONE,
         s: U256::ONE,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
+        ..Transaction::default()
     };
     Some(RecoveredTransaction { tx, sender: sender(fields) })
 }

@@ -48,17 +48,7 @@ fn random_transaction(rng: &mut SmallRng, tx_type: u8) -> Transaction {
         to: (!creates).then(|| random_address(rng)),
         value: random_number(rng),
         data: random_bytes(rng, 400).into(),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
-        v: 0,
-        r: U256::ZERO,
-        s: U256::ZERO,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
+        ..Transaction::default()
     };
     if tx_type != 0 {
         for _ in 0..rng.random_range(0..3) {

@@ -162,7 +162,6 @@ fn transaction(fields: &TransactionFields, rules: &Rules) -> Result<SharedTransa
     // a chain id only for those.
     let tx = Transaction {
         tx_type: fields.tx_type.0,
-        is_parallel: false,
         chain_id: fields.chain_id.map(|id| id.0),
         nonce: fields.nonce.0,
         gas_limit: fields.gas.0,
@@ -181,14 +180,10 @@ fn transaction(fields: &TransactionFields, rules: &Rules) -> Result<SharedTransa
             .collect(),
         blob_versioned_hashes: fields.blob_versioned_hashes.iter().map(|hash| hash.0).collect(),
         max_fee_per_blob_gas: fields.max_fee_per_blob_gas.map_or(U256::ZERO, |fee| fee.0),
-        authorization_list: Vec::new(),
         v: fields.v.0,
         r: fields.r.0,
         s: fields.s.0,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
+        ..Transaction::default()
     }
     .sealed();
     if tx.hash != fields.hash.0 {

@@ -350,7 +350,7 @@ fn read_fields<'a>(
     } else {
         |reader: &mut Reader<'a>| reader.integer("*big.Int")
     };
-    let mut tx = blank();
+    let mut tx = Transaction::default();
     if layout != Layout::Legacy {
         tx.chain_id = Some(oversize.chain_id(fields.field(".ChainID", integer)?));
     }
@@ -433,30 +433,4 @@ fn read_authorizations(reader: &mut Reader<'_>) -> Reading<Vec<Authorization>> {
         fields.end()?;
         Ok(authorization)
     })
-}
-
-fn blank() -> Transaction {
-    Transaction {
-        tx_type: 0,
-        is_parallel: false,
-        chain_id: None,
-        nonce: 0,
-        gas_limit: 0,
-        max_fee_per_gas: U256::ZERO,
-        max_priority_fee_per_gas: U256::ZERO,
-        to: None,
-        value: U256::ZERO,
-        data: Bytes::new(),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
-        v: 0,
-        r: U256::ZERO,
-        s: U256::ZERO,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
-    }
 }

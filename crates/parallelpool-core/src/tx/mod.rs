@@ -14,9 +14,9 @@ use crate::primitives::{Address, B256, Bytes, U256};
 
 /// One decoded transaction of any type, with the bytes it came from.
 ///
-/// Fields that a type does not have hold their neutral value (`None`, empty, zero). For types 0
-/// and 1 both fee fields hold the gas price.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Fields that a type does not have hold their neutral value (`None`, empty, zero), which is the
+/// default of every field. For types 0 and 1 both fee fields hold the gas price.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transaction {
     /// EIP-2718 type byte; 0 for legacy.
     pub tx_type: u8,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{address, hex};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock, Chain, ChainOptions};
-use parallelpool_core::primitives::{Address, B256, Bytes, U256};
+use parallelpool_core::primitives::{Address, Bytes, U256};
 use parallelpool_core::store::Durability;
 use parallelpool_core::tx::{SharedTransaction, Transaction};
 use parallelpool_core::workers::Workers;
@@ -66,26 +66,14 @@ fn signed(tx: Transaction) -> SharedTransaction {
 fn unsigned(nonce: u64, to: Option<Address>, data: &[u8]) -> Transaction {
     Transaction {
         tx_type: 2,
-        is_parallel: false,
         chain_id: Some(31_337),
         nonce,
         gas_limit: 1_000_000,
         max_fee_per_gas: U256::from(100_000_000_000u64),
         max_priority_fee_per_gas: U256::from(1_000_000_000),
         to,
-        value: U256::ZERO,
         data: Bytes::copy_from_slice(data),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
-        v: 0,
-        r: U256::ZERO,
-        s: U256::ZERO,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
+        ..Transaction::default()
     }
 }
 

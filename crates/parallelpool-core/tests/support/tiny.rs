@@ -6,7 +6,7 @@ use parallelpool_core::block::{BlockContext, BlockOutcome, ExecuteOptions, Mode}
 use parallelpool_core::chainspec::{ChainSpec, Fork};
 use parallelpool_core::error::CoreError;
 use parallelpool_core::executor::{ExecuteError, Executor};
-use parallelpool_core::primitives::{Address, B256, Bytes, U256};
+use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::replay::compare;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, StateView};
@@ -61,27 +61,18 @@ pub(crate) fn transaction(
     value: u64,
 ) -> RecoveredTransaction {
     let tx = Transaction {
-        tx_type: 0,
-        is_parallel: false,
-        chain_id: None,
         nonce,
         gas_limit: 200_000,
         max_fee_per_gas: U256::from(13),
         max_priority_fee_per_gas: U256::from(13),
         to,
         value: U256::from(value),
-        data: Bytes::new(),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
         v: 27,
         r: U256::ONE,
         s: U256::ONE,
         hash: B256::left_padding_from(&[sender[0], u8::try_from(nonce).unwrap_or(u8::MAX)]),
-        signing_hash: B256::ZERO,
         raw: vec![0xf8; 110].into(),
-        sidecar: None,
+        ..Transaction::default()
     };
     RecoveredTransaction { tx, sender }
 }

@@ -75,13 +75,7 @@ impl CallRequest {
             blob_versioned_hashes: self.blob_versioned_hashes.clone(),
             max_fee_per_blob_gas: self.max_fee_per_blob_gas.unwrap_or_default(),
             authorization_list: self.authorization_list.clone(),
-            v: 0,
-            r: U256::ZERO,
-            s: U256::ZERO,
-            hash: B256::ZERO,
-            signing_hash: B256::ZERO,
-            raw: Bytes::new(),
-            sidecar: None,
+            ..Transaction::default()
         };
         RecoveredTransaction { tx, sender: self.sender }
     }

@@ -1,3 +1,5 @@
+//! One transaction on one made-up state: what it does and what it is charged.
+
 mod calls;
 mod metering;
 mod observing;
@@ -51,26 +53,16 @@ fn state(code: &[u8]) -> MemoryState {
 fn transaction(to: Option<Address>, value: u64, data: &[u8]) -> RecoveredTransaction {
     let tx = Transaction {
         tx_type: 2,
-        is_parallel: false,
         chain_id: Some(1),
-        nonce: 0,
         gas_limit: 200_000,
         max_fee_per_gas: U256::from(100),
         max_priority_fee_per_gas: U256::from(3),
         to,
         value: U256::from(value),
         data: data.to_vec().into(),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
-        v: 0,
         r: U256::ONE,
         s: U256::ONE,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
+        ..Transaction::default()
     };
     RecoveredTransaction { tx, sender: SENDER }
 }

@@ -4,7 +4,7 @@
 use super::stepper::{Preference, run_by_steps};
 use super::world::assembler::{Assembler, op};
 use super::world::contracts::{self, Snippet};
-use super::world::{Blank, authorization};
+use super::world::{authorization, blank};
 use super::*;
 use crate::chainspec::ChainSpec;
 use crate::primitives::keccak256;
@@ -99,12 +99,7 @@ impl Scene {
     fn draft(&self, tx_type: u8) -> Transaction {
         let gas_limit = if self.rules.fork >= Fork::Amsterdam { 2_000_000 } else { 300_000 };
         let fee = U256::from(13);
-        Transaction {
-            gas_limit,
-            max_fee_per_gas: fee,
-            max_priority_fee_per_gas: fee,
-            ..Transaction::blank(tx_type)
-        }
+        Transaction { gas_limit, max_fee_per_gas: fee, max_priority_fee_per_gas: fee, ..blank(tx_type) }
     }
 
     fn read(&mut self) {
@@ -278,7 +273,7 @@ fn an_account_that_delegates_is_seen_as_in_order() {
     use Event::{
         ClearDelegation, DelegateToChild, DelegateToPrecompile, DelegateToProgram, Pay, SendByItself, Tick,
     };
-    let authority = Transaction::blank(2).signed(&SECRET).expect("a good key").sender;
+    let authority = blank(2).signed(&SECRET).expect("a good key").sender;
     let events = [
         DelegateToChild,
         DelegateToProgram,

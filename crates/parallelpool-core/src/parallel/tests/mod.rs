@@ -11,7 +11,7 @@ mod world;
 use super::*;
 use crate::block::{BlockContext, ExecuteOptions};
 use crate::chainspec::{Fork, Rules};
-use crate::primitives::{Address, B256, Bytes, U256};
+use crate::primitives::{Address, B256, U256};
 use crate::serial::{self, Caller};
 use crate::state::Account;
 use crate::state::memory::MemoryState;
@@ -56,7 +56,6 @@ fn state() -> MemoryState {
 pub(super) fn transaction(sender: Address, nonce: u64, to: Address, value: u64) -> SharedTransaction {
     let tx = Transaction {
         tx_type: 2,
-        is_parallel: false,
         chain_id: Some(1),
         nonce,
         gas_limit: 60_000,
@@ -64,18 +63,9 @@ pub(super) fn transaction(sender: Address, nonce: u64, to: Address, value: u64) 
         max_priority_fee_per_gas: U256::from(3),
         to: Some(to),
         value: U256::from(value),
-        data: Bytes::new(),
-        access_list: Vec::new(),
-        blob_versioned_hashes: Vec::new(),
-        max_fee_per_blob_gas: U256::ZERO,
-        authorization_list: Vec::new(),
-        v: 0,
         r: U256::ONE,
         s: U256::ONE,
-        hash: B256::ZERO,
-        signing_hash: B256::ZERO,
-        raw: Bytes::new(),
-        sidecar: None,
+        ..Transaction::default()
     };
     SharedTransaction::new(RecoveredTransaction { tx, sender })
 }

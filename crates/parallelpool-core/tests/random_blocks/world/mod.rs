@@ -14,7 +14,7 @@ pub(crate) use transactions::authorization;
 use parallelpool_core::block::{BlockContext, BuildLimits, Ommer, Withdrawal};
 use parallelpool_core::chainspec::{ChainSpec, Fork};
 use parallelpool_core::genesis::{dev_genesis_json, parse_genesis};
-use parallelpool_core::primitives::{Address, B256, Bytes, U256, keccak256};
+use parallelpool_core::primitives::{Address, B256, U256, keccak256};
 use parallelpool_core::state::Account;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::tx::{SharedTransaction, Transaction};
@@ -63,7 +63,7 @@ pub(crate) struct Key {
 impl Key {
     fn new(seed: u64, index: usize) -> Self {
         let secret = keccak256(format!("{seed}/{index}")).0;
-        let signed = Transaction::blank(0).signed(&secret).expect("a hash is a good key");
+        let signed = blank(0).signed(&secret).expect("a hash is a good key");
         Self { secret, address: signed.sender, nonce: 0 }
     }
 }
@@ -265,35 +265,12 @@ fn empty_account() -> Address {
     Address::repeat_byte(0xee)
 }
 
-/// A transaction with nothing in it.
-pub(crate) trait Blank {
-    fn blank(tx_type: u8) -> Self;
-}
-
-impl Blank for Transaction {
-    fn blank(tx_type: u8) -> Self {
-        Self {
-            tx_type,
-            is_parallel: tx_type == PARALLEL_TYPE,
-            chain_id: (tx_type != 0).then_some(1),
-            nonce: 0,
-            gas_limit: 0,
-            max_fee_per_gas: U256::ZERO,
-            max_priority_fee_per_gas: U256::ZERO,
-            to: None,
-            value: U256::ZERO,
-            data: Bytes::new(),
-            access_list: Vec::new(),
-            blob_versioned_hashes: Vec::new(),
-            max_fee_per_blob_gas: U256::ZERO,
-            authorization_list: Vec::new(),
-            v: 0,
-            r: U256::ZERO,
-            s: U256::ZERO,
-            hash: B256::ZERO,
-            signing_hash: B256::ZERO,
-            raw: Bytes::new(),
-            sidecar: None,
-        }
+/// A transaction of this type with nothing in it.
+pub(crate) fn blank(tx_type: u8) -> Transaction {
+    Transaction {
+        tx_type,
+        is_parallel: tx_type == PARALLEL_TYPE,
+        chain_id: (tx_type != 0).then_some(1),
+        ..Transaction::default()
     }
 }

@@ -8,7 +8,7 @@ use rand::seq::IndexedRandom;
 
 use super::assembler::{Assembler, op};
 use super::contracts::{self, Snippet};
-use super::{Blank, Key, PARALLEL_TYPE, World};
+use super::{Key, PARALLEL_TYPE, World, blank};
 
 /// Gas limit that any snippet is at home in. State gas makes Amsterdam dear.
 const AMPLE: u64 = 400_000;
@@ -40,7 +40,7 @@ impl World {
         let tip: u64 = *[0, 0, 1, 2, 50].choose(&mut self.random).expect("tips");
         let base_fee = self.block.base_fee.unwrap_or_default();
         let cap = base_fee + tip + if tx_type >= 2 { self.random.random_range(0..3) } else { 0 };
-        let mut tx = Transaction::blank(tx_type);
+        let mut tx = blank(tx_type);
         if tx_type == 0 && self.fork >= Fork::SpuriousDragon && self.random.random_bool(0.5) {
             tx.chain_id = Some(1);
         }
