@@ -58,14 +58,15 @@ fn run(test: &BlockTest, executor: &Executor, mode: Mode) -> Verdict {
     verdict
 }
 
-/// Runs every test below a folder and returns how many blocks were executed and refused.
-fn run_folder(name: &str, mode: Mode) -> Option<Verdict> {
+/// Runs every test below a folder, of the files that are slow or of those that are not, and returns
+/// how many blocks were executed and refused.
+fn run_folder(name: &str, mode: Mode, slow: bool) -> Option<Verdict> {
     let folder = support::fixtures(name)?;
     let executor = Executor::new(Arc::new(Workers::new(2).expect("threads start")));
     let mut total = Verdict::default();
     let mut unsettled = 0;
-    for path in support::json_files(&folder) {
-        for test in block_tests::read(&support::read(&path)) {
+    for path in support::json_files(&folder).iter().filter(|path| support::is_slow(path) == slow) {
+        for test in block_tests::read(&support::read(path)) {
             if is_unsettled(&test.network) {
                 unsettled += 1;
                 continue;
@@ -89,18 +90,26 @@ fn run_folder(name: &str, mode: Mode) -> Option<Verdict> {
 
 #[test]
 fn execution_spec_blocks_reach_their_roots_or_are_refused_serially() {
-    run_folder("eest/blockchain_tests", Mode::Serial);
+    run_folder("eest/blockchain_tests", Mode::Serial, false);
 }
 
 #[test]
 fn execution_spec_blocks_reach_their_roots_or_are_refused_in_parallel() {
-    run_folder("eest/blockchain_tests", Mode::Parallel);
+    run_folder("eest/blockchain_tests", Mode::Parallel, false);
 }
 
 #[test]
 fn older_valid_blocks_reach_their_roots_serially_and_in_parallel() {
     for mode in [Mode::Serial, Mode::Parallel] {
-        let total = run_folder("blockchain_tests/ValidBlocks", mode);
+        let total = run_folder("blockchain_tests/ValidBlocks", mode, false);
         assert!(total.is_none_or(|total| total.refused == 0));
+    }
+}
+
+#[test]
+#[ignore = "one file burns gas for half a minute in each mode; run with --include-ignored"]
+fn slow_blocks_reach_their_roots_serially_and_in_parallel() {
+    for mode in [Mode::Serial, Mode::Parallel] {
+        run_folder("eest/blockchain_tests", mode, true);
     }
 }

@@ -16,6 +16,9 @@ use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, AccountChange, StateChanges, StateView};
 use serde_json::Value;
 
+/// Each takes half a minute or more; together they take longer than the thousand others.
+const SLOW_FILES: [&str; 2] = ["loopMul.json", "test_run_until_out_of_gas.json.gz"];
+
 /// The folder `name` of the fixtures, or `None` with a word to the reader where it is absent.
 /// Under CI an absent folder is a failure.
 pub(crate) fn fixtures(name: &str) -> Option<PathBuf> {
@@ -50,6 +53,11 @@ pub(crate) fn json_files(folder: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// Whether a file's transactions burn gas for so long that only an ignored test runs it.
+pub(crate) fn is_slow(file: &Path) -> bool {
+    SLOW_FILES.iter().any(|name| file.ends_with(name))
 }
 
 /// The bytes of a file, decompressed where its name says so.
