@@ -85,11 +85,16 @@ class News:
         """Tells news until cancelled."""
         with self._events.subscribe(HeadChanged, TransactionsPromoted, capacity=EVENTS_WAITING) as feed:
             async for event in feed:
-                if isinstance(event, HeadChanged):
-                    await self._tell_heads(event)
-                elif isinstance(event, TransactionsPromoted):
-                    for listener in tuple(self._listeners.values()):
-                        listener.transactions_promoted(event.transactions)
+                if isinstance(event, HeadChanged | TransactionsPromoted):
+                    await self.tell(event)
+
+    async def tell(self, event: HeadChanged | TransactionsPromoted) -> None:
+        """Tells one piece of news to all listeners."""
+        if isinstance(event, HeadChanged):
+            await self._tell_heads(event)
+        else:
+            for listener in tuple(self._listeners.values()):
+                listener.transactions_promoted(event.transactions)
 
     async def _tell_heads(self, event: HeadChanged) -> None:
         for header in reversed(event.removed):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from parallelpool.events import HeadChanged, TransactionsPromoted
 from rpc import filters
 from rpc.block_cache import BlockCache
 from rpc.caller import Caller
@@ -162,10 +163,8 @@ async def test_filters_gather_between_polls(client: Client, node: FakeNode) -> N
     header = node.chain.append(
         [FakeTransaction(hash=word(0x31))], [FakeReceipt(logs=(FakeLog(ALICE), FakeLog(BOB)))]
     )
-    for listener in tuple(client.news._listeners.values()):
-        listener.head_added(header)
-        listener.transactions_promoted((as_transaction(FakeTransaction(hash=word(5))),))
-    await client.news._tell_logs(header)
+    await client.news.tell(HeadChanged((header,), ()))
+    await client.news.tell(TransactionsPromoted((as_transaction(FakeTransaction(hash=word(5))),)))
 
     assert await client.ask("eth_getFilterChanges", blocks) == [to_data(header.hash)]
     assert await client.ask("eth_getFilterChanges", blocks) == []
@@ -213,9 +212,7 @@ async def test_a_filter_that_grows_too_large_is_dropped(
     monkeypatch.setattr(filters, "HELD_ITEMS", 2)
     made = await client.ask("eth_newBlockFilter")
     for _ in range(3):
-        header = node.chain.append()
-        for listener in tuple(client.news._listeners.values()):
-            listener.head_added(header)
+        await client.news.tell(HeadChanged((node.chain.append(),), ()))
 
     assert await client.ask("eth_getFilterChanges", made) == [-32000, "filter not found"]
 
@@ -248,6 +245,6 @@ async def test_a_log_filter_respects_its_range(client: Client, node: FakeNode) -
     made = await client.ask("eth_newFilter", {"fromBlock": "0x4", "toBlock": "0x4"})
     for _ in range(3):
         header = node.chain.append([FakeTransaction()], [FakeReceipt(logs=(FakeLog(),))])
-        await client.news._tell_logs(header)
+        await client.news.tell(HeadChanged((header,), ()))
 
     assert places(await client.ask("eth_getFilterChanges", made)) == [("0x4", "0x0")]
