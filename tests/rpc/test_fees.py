@@ -54,7 +54,7 @@ async def test_a_fee_cap_bounds_the_tip(client: Client, node: FakeNode) -> None:
 async def test_tiny_tips_and_the_miners_own_say_nothing(client: Client, node: FakeNode) -> None:
     """The last suggestion stands in for such a block."""
     node.chain.append(paying(1, 0))
-    node.chain.append(paying(5 * GWEI, sender=MINER))
+    node.chain.append(paying(5 * GWEI, 5 * GWEI, 5 * GWEI, sender=MINER))
 
     assert await client.ask("eth_maxPriorityFeePerGas") == hex(1_000_000)
 
