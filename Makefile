@@ -94,6 +94,7 @@ test: lint typecheck test-rust test-python ## check everything: lint, types, Rus
 test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 15000
 test-all: lint typecheck test-rust clients ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
+	$(CARGO) test --release --locked --workspace -- --ignored slow_
 
 .PHONY: test-rust
 test-rust: build ## run the Rust tests
