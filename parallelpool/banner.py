@@ -6,17 +6,71 @@ The keys of the dev chain's accounts are known to everybody; on a chain that doe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from rich.console import Console
 from rich.markup import escape
 
 from parallelpool.chain import CoreChain
 
 DEV_MNEMONIC = "test test test test test test test test test test test junk"
-DEV_ACCOUNTS = 10
 ETHER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class DevAccount:
+    """An account of the well-known test mnemonic."""
+
+    address: str
+    """With its checksum."""
+    key: str
+
+
+# Written out, because deriving them needs eth-account, whose import takes longer than the rest of the start. A test
+# derives them again.
+DEV_ACCOUNTS: Final = (
+    DevAccount(
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    ),
+    DevAccount(
+        "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    ),
+    DevAccount(
+        "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+        "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    ),
+    DevAccount(
+        "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
+        "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
+    ),
+    DevAccount(
+        "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65",
+        "0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
+    ),
+    DevAccount(
+        "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
+        "0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba",
+    ),
+    DevAccount(
+        "0x976EA74026E726554dB657fA54763abd0C3a0aa9",
+        "0x92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e",
+    ),
+    DevAccount(
+        "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
+        "0x4bbbf85ce3377467afe5d46f804f221813b2bb87f24d81f60f1fcdbf7cbf4356",
+    ),
+    DevAccount(
+        "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f",
+        "0xdbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97",
+    ),
+    DevAccount(
+        "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
+        "0x2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6",
+    ),
+)
+"""The first ten of the path m/44'/60'/0'/0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +86,15 @@ class StartFacts:
     data: str
 
 
-def dev_accounts() -> list[LocalAccount]:
-    """The ten accounts of the well-known test mnemonic."""
-    Account.enable_unaudited_hdwallet_features()
-    path = "m/44'/60'/0'/0/{}"
-    return [
-        Account.from_mnemonic(DEV_MNEMONIC, account_path=path.format(index)) for index in range(DEV_ACCOUNTS)
-    ]
-
-
-def funded(chain: CoreChain) -> list[tuple[LocalAccount, int]]:
+def funded(chain: CoreChain) -> list[tuple[DevAccount, int]]:
     """Those dev accounts that own something on this chain, each with its balance in wei."""
-    accounts = dev_accounts()
-    states = chain.accounts([bytes.fromhex(account.address[2:]) for account in accounts])
+    states = chain.accounts([bytes.fromhex(account.address[2:]) for account in DEV_ACCOUNTS])
     return [
-        (account, state.balance) for account, state in zip(accounts, states, strict=True) if state.balance
+        (account, state.balance) for account, state in zip(DEV_ACCOUNTS, states, strict=True) if state.balance
     ]
 
 
-def show(facts: StartFacts, accounts: list[tuple[LocalAccount, int]], console: Console) -> None:
+def show(facts: StartFacts, accounts: list[tuple[DevAccount, int]], console: Console) -> None:
     """Prints the banner; values stand as they are, whole on one line, so that programs can read them."""
     console.print(f"\n  [bold]parallelpool[/] {facts.version}\n")
     if accounts:
@@ -59,7 +103,7 @@ def show(facts: StartFacts, accounts: list[tuple[LocalAccount, int]], console: C
             console.print(f"  ({index}) {account.address} ({balance / ETHER:,.4f} ETH)")
         console.print("\n  Private keys (known to everybody: never use them on another chain)")
         for index, (account, _) in enumerate(accounts):
-            console.print(f"  ({index}) 0x{bytes(account.key).hex()}")
+            console.print(f"  ({index}) {account.key}")
         console.print(f"\n  Mnemonic     {DEV_MNEMONIC}")
     rows = {
         "Chain id": str(facts.chain_id),

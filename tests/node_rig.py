@@ -10,11 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from config import NodeConfig
 from config.schema import SealingMode
-from parallelpool.banner import dev_accounts
+from parallelpool.banner import DEV_ACCOUNTS
 from parallelpool.node import Node, running
 from parallelpool.transaction import Transaction
 
@@ -25,7 +26,7 @@ DEADLINE_S = 20.0
 @cache
 def accounts() -> list[LocalAccount]:
     """The ten funded accounts of the dev chain."""
-    return dev_accounts()
+    return [Account.from_key(account.key) for account in DEV_ACCOUNTS]
 
 
 @asynccontextmanager
