@@ -140,7 +140,10 @@ class RpcServer:
             auto_decompress=False,
             lingering_time=LINGERING_S,
         )
-        runner = web.ServerRunner(server, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        # aiohttp waits twice: for the handlers to end, and again after it has told them to.
+        runner = web.ServerRunner(
+            server, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S / 2
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         if self._websocket is not None:

@@ -1,14 +1,22 @@
 """A daemon's life: the four sealing modes, an orderly stop, and what the next start finds."""
 
+import asyncio
 import signal
-from typing import Any
+import time
+from typing import Any, Final
 
+import aiohttp
 import pytest
 from eth_account.signers.local import LocalAccount
 
+from tests.deadline import until
 from tests.e2e.conftest import Start
 from tests.e2e.daemon import Daemon, eventually
 from tests.e2e.signing import ETHER, accounts, hash_of, newcomer, raw
+
+
+KILLED_AFTER_S: Final = 10.0
+"""How long a container's runtime waits before it kills."""
 
 
 def send(node: Daemon, account: LocalAccount, *nonces: int, **fields: Any) -> list[str]:
@@ -113,6 +121,34 @@ def test_a_stop_under_load_is_in_order(start: Start) -> None:
     again = start("--dev.mine", "instant")
     eventually(lambda: again.call("txpool_status") == {"pending": "0x0", "queued": "0x0"})
     assert all(receipt(again, tx_hash) is not None for tx_hash in hashes)
+
+
+async def test_a_stop_does_not_wait_for_clients(start: Start) -> None:
+    """One waits for a receipt that does not come, one listens for blocks: both are let go, exit 0."""
+    node = start("--dev.mine", "manual")
+    sync = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "eth_sendRawTransactionSync",
+        "params": [raw(accounts()[0], 0), 60_000],
+    }
+    subscribe = {"jsonrpc": "2.0", "id": 2, "method": "eth_subscribe", "params": ["newHeads"]}
+    async with aiohttp.ClientSession() as session, session.ws_connect(node.websocket_url) as socket:
+        await socket.send_json(subscribe)
+        assert "result" in await socket.receive_json(timeout=20)
+        waiting = asyncio.ensure_future(session.post(node.http_url, json=sync))
+        await until(lambda: node.call("txpool_status")["pending"] == "0x1", timeout_s=20)
+        began = time.monotonic()
+        code = await asyncio.to_thread(node.stop)
+        stopped_in_s = time.monotonic() - began
+        end = await socket.receive(timeout=20)
+        await asyncio.wait([waiting], timeout=20)
+
+    assert (code, waiting.done()) == (0, True)
+    assert stopped_in_s < KILLED_AFTER_S
+    assert end.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+    if waiting.exception() is None:
+        waiting.result().release()
 
 
 def test_an_orderly_stop_keeps_the_pool(start: Start) -> None:
