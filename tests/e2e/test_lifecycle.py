@@ -14,7 +14,6 @@ from tests.e2e.conftest import Start
 from tests.e2e.daemon import Daemon, eventually
 from tests.e2e.signing import ETHER, accounts, hash_of, newcomer, raw
 
-
 KILLED_AFTER_S: Final = 10.0
 """How long a container's runtime waits before it kills."""
 
