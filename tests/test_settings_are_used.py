@@ -2,8 +2,6 @@
 
 import ast
 
-import pytest
-
 from config.options import options
 from tests.public_data import REPOSITORY
 
@@ -20,9 +18,6 @@ def names_read() -> set[str]:
     return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-@pytest.mark.skipif(
-    not (REPOSITORY / "parallelpool" / "node.py").exists(), reason="the composition root is not there yet"
-)
 def test_every_setting_is_read_by_the_daemon() -> None:
     """
     The last word of each setting's name is read as an attribute somewhere outside `config`.

@@ -76,22 +76,6 @@ fn parallel_execution_agrees_with_serial_on_real_blocks_at_any_thread_count() {
 }
 
 #[test]
-#[ignore = "a measurement, not a claim"]
-fn how_long_real_blocks_take() {
-    let Some(blocks) = blocks() else { return };
-    let executor = Executor::new(Arc::new(Workers::new(2).expect("workers")));
-    let best = |block: &ReplayBlock, options: &ExecuteOptions| {
-        let run = || replay(&executor, block, options).expect("memory state").0.elapsed_ns;
-        (0..7).map(|_| run()).min().unwrap_or_default() as f64 / 1e6
-    };
-    let parallel = |threads| ExecuteOptions { mode: Mode::Parallel, threads, ..Default::default() };
-    for block in &blocks {
-        let [one, two, three] = [serial(), parallel(1), parallel(2)].map(|options| best(block, &options));
-        println!("{:>9} {one:8.3} {two:8.3} {three:8.3} ms", block.block.number);
-    }
-}
-
-#[test]
 fn a_header_that_promises_something_else_is_told_apart() {
     let Some(mut blocks) = blocks() else { return };
     let block = blocks.last_mut().expect("a block");
