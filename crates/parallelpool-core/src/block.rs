@@ -1,5 +1,11 @@
 //! What the executors are given and what they return.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::access::Location;
+use crate::evm::TouchedAccount;
 use crate::primitives::{Address, B256, Bloom, Bytes, Log, U256};
 use crate::state::StateChanges;
 use crate::tx::SharedTransaction;
@@ -106,9 +112,56 @@ pub struct ExecuteOptions {
     pub recheck: bool,
     /// Also return the changes of each transaction (intermediate roots before Byzantium).
     pub keep_transaction_changes: bool,
+    /// Also return what each transaction loaded (block access lists).
+    pub keep_touched: bool,
     /// For each transaction, indices of earlier ones it is expected to depend on. A hint: it
     /// may be wrong, short or absent.
     pub dependencies: Vec<Vec<u32>>,
+    /// What the parallel executor may make use of. All of it changes time, never results.
+    pub techniques: Techniques,
+    /// When to give up.
+    pub interrupt: Interrupt,
+}
+
+/// Parts of the parallel executor that can be left out, for tests and for measuring what each is
+/// worth. All are on by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Techniques {
+    /// Plain transfers are applied without an EVM.
+    pub transfers: bool,
+    /// The window shrinks when executions are thrown away and opens again.
+    pub adaptive_window: bool,
+    /// Records of earlier runs are applied where their conditions hold.
+    pub reuse: bool,
+}
+
+impl Techniques {
+    /// Only what correctness needs.
+    pub const NONE: Self = Self { transfers: false, adaptive_window: false, reuse: false };
+}
+
+impl Default for Techniques {
+    fn default() -> Self {
+        Self { transfers: true, adaptive_window: true, reuse: true }
+    }
+}
+
+/// When an execution ends before its work is done. A given block then fails with
+/// [`crate::error::StateError::Interrupted`]; a block under construction ends with what it has.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    /// Set by whoever wants the execution to end.
+    pub cancelled: Option<Arc<AtomicBool>>,
+    /// No transaction begins after this moment.
+    pub deadline: Option<Instant>,
+}
+
+impl Interrupt {
+    /// Whether the execution is to end now.
+    pub fn is_due(&self) -> bool {
+        self.cancelled.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// A block's execution.
@@ -133,6 +186,8 @@ pub struct BlockOutcome {
     /// Changes of the system calls before the transactions, when transaction changes were asked
     /// for.
     pub changes_before: StateChanges,
+    /// What each transaction loaded, when asked for.
+    pub transaction_touched: Vec<Vec<TouchedAccount>>,
     /// Return data of each transaction.
     pub outputs: Vec<Bytes>,
     /// Figures of this execution; not part of its result.
@@ -156,8 +211,31 @@ pub struct ExecutionStatistics {
     pub executions_per_transaction: Vec<u8>,
     /// Gas of the executions thrown away.
     pub wasted_gas: u64,
+    /// The executions thrown away, in the order of the block; at most [`MOST_ABORTS`].
+    pub aborts: Vec<Abort>,
+    /// Plain transfers applied without an EVM.
+    pub transfers: u64,
+    /// Transactions that a record of an earlier run was applied for.
+    pub reused: u64,
+    /// Time in nanoseconds that each worker spent otherwise than waiting for work, by worker.
+    pub busy_ns: Vec<u64>,
     /// Wall time in nanoseconds.
     pub elapsed_ns: u64,
+}
+
+/// Aborts that statistics list; all are counted.
+pub const MOST_ABORTS: usize = 1_024;
+
+/// An execution that was thrown away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abort {
+    /// Whose, by index among the given transactions.
+    pub transaction: u32,
+    /// The earlier transaction whose write it had not seen; `None` where no transaction of the
+    /// block wrote there (it had seen one that was itself thrown away).
+    pub writer: Option<u32>,
+    /// The first location that had another value; `None` where it failed for another reason.
+    pub location: Option<Location>,
 }
 
 /// Why a transaction cannot be executed at its place. In a given block it makes the block

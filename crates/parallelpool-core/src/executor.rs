@@ -204,7 +204,9 @@ fn expected_ns(tx: &RecoveredTransaction) -> u64 {
 }
 
 fn assemble(done: JobOutcome) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
-    let JobOutcome { ledger, included, left_out, transaction_changes, statistics, .. } = done;
+    let JobOutcome {
+        ledger, included, left_out, transaction_changes, transaction_touched, statistics, ..
+    } = done;
     let (gas_used, blob_gas_used, bloom) = (ledger.gas_used(), ledger.blob_gas_used(), ledger.bloom());
     let (receipts, outputs) = ledger.into_receipts();
     let outcome = BlockOutcome {
@@ -214,6 +216,7 @@ fn assemble(done: JobOutcome) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
         bloom,
         outputs,
         transaction_changes,
+        transaction_touched,
         statistics,
         ..BlockOutcome::default()
     };

@@ -10,7 +10,7 @@ use crate::block::{
 };
 use crate::chainspec::Rules;
 use crate::error::StateError;
-use crate::evm::{BlockRun, Evm, TxResult};
+use crate::evm::{BlockRun, Evm, TouchedAccount, TxResult};
 use crate::executor::ExecuteError;
 use crate::ledger::Ledger;
 use crate::state::database::ViewDatabase;
@@ -66,6 +66,8 @@ pub struct JobOutcome {
     pub changes: StateChanges,
     /// Changes of each included transaction against the state before it, when asked for.
     pub transaction_changes: Vec<StateChanges>,
+    /// What each included transaction loaded, when asked for.
+    pub transaction_touched: Vec<Vec<TouchedAccount>>,
     /// Figures.
     pub statistics: ExecutionStatistics,
 }
@@ -74,27 +76,29 @@ pub struct JobOutcome {
 pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
     let started = Instant::now();
     let mut course = Course::new(job);
-    let changes = if job.options.keep_transaction_changes {
+    let changes = if job.options.keep_transaction_changes || job.options.keep_touched {
         course.run(Separately::new(job, state))?
     } else {
         course.run(BlockRun::new(job.rules, job.block, state))?
     };
     let count = course.included.len();
+    let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Ok(JobOutcome {
         ledger: course.ledger,
         included: course.included,
         left_out: course.left_out,
         changes: changes.total,
         transaction_changes: changes.by_transaction,
+        transaction_touched: changes.touched,
         statistics: ExecutionStatistics {
             parallel: false,
             threads: 1,
             active_workers: usize::from(count > 0),
             executions: count as u64,
-            conflicts: 0,
             executions_per_transaction: vec![1; count],
-            wasted_gas: 0,
-            elapsed_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            elapsed_ns,
+            busy_ns: vec![elapsed_ns],
+            ..ExecutionStatistics::default()
         },
     })
 }
@@ -116,6 +120,7 @@ trait Succession {
 struct Changes {
     total: StateChanges,
     by_transaction: Vec<StateChanges>,
+    touched: Vec<Vec<TouchedAccount>>,
 }
 
 /// Takes transactions in or leaves them out, one after another.
@@ -134,6 +139,12 @@ impl<'a> Course<'a> {
 
     fn run(&mut self, mut state: impl Succession) -> Result<Changes, ExecuteError> {
         for (index, tx) in self.job.transactions.iter().enumerate() {
+            if self.job.options.interrupt.is_due() {
+                match self.job.caller {
+                    Caller::Import => return Err(StateError::Interrupted.into()),
+                    Caller::Build(_) => break,
+                }
+            }
             match self.next(&mut state, tx)? {
                 Ok(result) => {
                     self.ledger.push(tx, result);
@@ -191,7 +202,7 @@ impl<V: StateView> Succession for BlockRun<V> {
     }
 
     fn into_changes(self) -> Result<Changes, StateError> {
-        Ok(Changes { total: self.into_changes()?, by_transaction: Vec::new() })
+        Ok(Changes { total: self.into_changes()?, ..Changes::default() })
     }
 }
 
@@ -199,13 +210,14 @@ impl<V: StateView> Succession for BlockRun<V> {
 struct Separately<'a> {
     job: &'a Job<'a>,
     evm: Evm<ViewDatabase<Overlay<&'a dyn StateView>>>,
-    by_transaction: Vec<StateChanges>,
+    kept: Changes,
 }
 
 impl<'a> Separately<'a> {
     fn new(job: &'a Job<'a>, state: &'a dyn StateView) -> Self {
-        let evm = Evm::new(job.rules, job.block, ViewDatabase(Overlay::new(state)));
-        Self { job, evm, by_transaction: Vec::new() }
+        let mut evm = Evm::new(job.rules, job.block, ViewDatabase(Overlay::new(state)));
+        evm.record_touched(job.options.keep_touched);
+        Self { job, evm, kept: Changes::default() }
     }
 }
 
@@ -227,7 +239,12 @@ impl Succession for Separately<'_> {
         }
         let changes = own.into_changes()?;
         state.apply(&changes);
-        self.by_transaction.push(changes);
+        if self.job.options.keep_transaction_changes {
+            self.kept.by_transaction.push(changes);
+        }
+        if self.job.options.keep_touched {
+            self.kept.touched.push(execution.touched);
+        }
         Ok(Ok(result))
     }
 
@@ -237,6 +254,6 @@ impl Succession for Separately<'_> {
 
     fn into_changes(self) -> Result<Changes, StateError> {
         let total = self.evm.into_db().0.into_changes()?;
-        Ok(Changes { total, by_transaction: self.by_transaction })
+        Ok(Changes { total, ..self.kept })
     }
 }

@@ -9,7 +9,7 @@ use super::window::Window;
 use super::{Executed, Speculation, Worker};
 use crate::block::{ExecutionStatistics, InvalidTransaction, LeftOut};
 use crate::error::{CoreError, StateError};
-use crate::evm::TxExecution;
+use crate::evm::{TouchedAccount, TxExecution};
 use crate::executor::ExecuteError;
 use crate::ledger::Ledger;
 use crate::serial::{Caller, Job, JobOutcome};
@@ -24,6 +24,7 @@ pub(super) struct Committer<'a> {
     included: Vec<usize>,
     left_out: Vec<LeftOut>,
     transaction_changes: Vec<StateChanges>,
+    transaction_touched: Vec<Vec<TouchedAccount>>,
     statistics: ExecutionStatistics,
     window: Window,
     shadow: Option<Shadow<'a>>,
@@ -50,6 +51,7 @@ impl<'a> Committer<'a> {
             included: Vec::with_capacity(count),
             left_out: Vec::new(),
             transaction_changes: Vec::new(),
+            transaction_touched: Vec::new(),
             statistics,
             window: Window::new(workers),
             shadow: job.options.recheck.then(|| Shadow::new(job, state)),
@@ -96,6 +98,9 @@ impl<'a> Committer<'a> {
             return self.refuse(index, reason);
         }
         self.include(memory, index, &execution, &mut places)?;
+        if self.job.options.keep_touched {
+            self.transaction_touched.push(execution.touched);
+        }
         let result = execution.outcome.expect("its verdict is good");
         self.ledger.push(tx, result);
         self.included.push(index as usize);
@@ -122,6 +127,7 @@ impl<'a> Committer<'a> {
             left_out: self.left_out,
             changes,
             transaction_changes: self.transaction_changes,
+            transaction_touched: self.transaction_touched,
             statistics: self.statistics,
         })
     }

@@ -124,11 +124,9 @@ impl<'a> Speculation<'a> {
 
     fn worker(&self) -> Worker<'_, 'a> {
         let view = TransactionView::new(&self.memory, self.schedule.stop_flag());
-        Worker {
-            evm: Evm::new(self.job.rules, self.job.block, view),
-            is_active: false,
-            spare_logs: Vec::new(),
-        }
+        let mut evm = Evm::new(self.job.rules, self.job.block, view);
+        evm.record_touched(self.job.options.keep_touched);
+        Worker { evm, is_active: false, spare_logs: Vec::new() }
     }
 
     /// Executes a transaction on what is there. At the frontier that is committed state and no read

@@ -139,6 +139,7 @@ impl<'a> Comparison<'a> {
             recheck: true,
             keep_transaction_changes,
             dependencies: self.world.hints(),
+            ..ExecuteOptions::default()
         }
     }
 
