@@ -115,7 +115,7 @@ lint: build install ## ruff, import layers, rustfmt, clippy; warnings are errors
 .PHONY: typecheck
 typecheck: build install ## mypy strict; the engine's stub against the engine
 	mypy
-	$(VENV)/bin/python -m mypy.stubtest parallelpool._core
+	$(VENV)/bin/python -m tests.core.stub
 
 .PHONY: format
 format: install ## format Python and Rust

@@ -45,7 +45,7 @@ def test_test_runs_every_check() -> None:
         "cargo fmt --all --check",
         "-D warnings",
         "cargo test --release --locked --workspace",
-        "mypy.stubtest parallelpool._core",
+        "tests.core.stub",
         "pytest",
     ):
         assert part in re.sub(r"\\\n\s*", "", commands), part

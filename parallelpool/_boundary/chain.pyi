@@ -1,0 +1,151 @@
+"""The embedded chain."""
+
+from collections.abc import Sequence
+from typing import final
+
+from parallelpool._boundary.batches import AccessSet
+from parallelpool._boundary.blocks import (
+    Block,
+    BlockAttributes,
+    BuiltBlock,
+    ExecutionStatistics,
+    Header,
+    Log,
+    Receipt,
+)
+from parallelpool._boundary.simulation import CallOutcome, CallRequest
+from parallelpool._boundary.transactions import Rules, Transaction, Workers
+
+@final
+class Account:
+    """Nonce, balance and code hash; an absent account reads as zeros and the hash of no code."""
+
+    @property
+    def nonce(self) -> int: ...
+    @property
+    def balance(self) -> int: ...
+    @property
+    def code_hash(self) -> bytes: ...
+    @property
+    def exists(self) -> bool: ...
+
+@final
+class Chain:
+    """
+    The embedded chain: blocks, state, receipts, and their making.
+
+    Thread-safe: one writer at a time, readers see the last whole block.
+    """
+
+    @staticmethod
+    def open(
+        genesis: bytes,
+        datadir: str | None,
+        workers: Workers,
+        /,
+        *,
+        durability: str = "fsync",
+    ) -> Chain:
+        """
+        Opens or creates the chain below `datadir`; `None` keeps it in memory.
+
+        Raises GenesisError, StoreRefused, StorageFailure.
+        """
+    def close(self) -> None:
+        """Releases the store and its lock. Later calls raise StorageFailure."""
+    @property
+    def chain_id(self) -> int: ...
+    @property
+    def genesis_hash(self) -> bytes: ...
+    @property
+    def parallel_tx_type(self) -> int | None:
+        """The type byte from the genesis, whether or not London is active yet."""
+    def rules_at(self, number: int, timestamp: int, /) -> Rules: ...
+    def fork_schedule(self) -> tuple[tuple[str, str, int], ...]:
+        """(fork, `"block"` or `"time"`, activation) in ascending order."""
+    # -- blocks
+    def head(self) -> Header: ...
+    def header_by_number(self, number: int, /) -> Header | None: ...
+    def header_by_hash(self, block_hash: bytes, /) -> Header | None: ...
+    def block_by_number(self, number: int, /) -> Block | None: ...
+    def block_by_hash(self, block_hash: bytes, /) -> Block | None: ...
+    def receipts(self, number: int, /) -> tuple[Receipt, ...] | None:
+        """Receipts of a canonical block in transaction order."""
+    def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
+        """(block number, index in the block) of a mined transaction."""
+    def logs(
+        self,
+        first: int,
+        last: int,
+        addresses: Sequence[bytes],
+        topics: Sequence[Sequence[bytes] | None],
+        limit: int,
+        /,
+    ) -> list[tuple[int, int, int, Log]]:
+        """
+        (block number, transaction index, log index in the block, log), ascending, at most `limit + 1`.
+
+        An empty `addresses` matches any; a topic position `None` or empty matches any.
+        """
+    def next_base_fee(self, number: int | None = None, /) -> int | None:
+        """Base fee of the block after `number` (default: after the head)."""
+    def blob_base_fee(self, number: int | None = None, /, *, following: bool = False) -> int | None:
+        """Wei per blob gas of block `number` (default: head), or of the one following it."""
+    # -- state
+    def account(self, address: bytes, number: int | None = None, /) -> Account: ...
+    def accounts(self, addresses: Sequence[bytes], /) -> list[Account]:
+        """Accounts at the head, all of one state."""
+    def code(self, address: bytes, number: int | None = None, /) -> bytes: ...
+    def storage(self, address: bytes, slot: bytes, number: int | None = None, /) -> bytes:
+        """32 bytes."""
+    def proof(
+        self, address: bytes, slots: Sequence[bytes], number: int | None = None, /
+    ) -> tuple[Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]]:
+        """(account, storage root, account proof, (slot, value, proof) each): EIP-1186."""
+    # -- simulation
+    def call(self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /) -> CallOutcome:
+        """Runs the message on the state after block `number` (`None`: as the next block, on the head)."""
+    def estimate_gas(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> tuple[int, CallOutcome]:
+        """(gas, outcome at that gas); 0 gas where even the cap does not suffice, the outcome says why."""
+    def create_access_list(
+        self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
+    ) -> CallOutcome: ...
+    # -- making blocks
+    def build(
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        threads: int = 0,
+    ) -> BuiltBlock:
+        """Executes candidates in order on the head; `mode` is `serial`, `parallel` or `auto`. Stores nothing."""
+    def commit(self, built: BuiltBlock, /) -> None:
+        """Stores a built block durably as the new head. Raises BlockRefused if the head moved meanwhile."""
+    def import_block(
+        self, raw: bytes, mode: str, /, *, threads: int = 0
+    ) -> tuple[Block, ExecutionStatistics]:
+        """Checks, executes and stores an RLP block on the head. Raises BlockRefused and stores nothing."""
+    def revert_to(self, number: int, /) -> None:
+        """Takes blocks above `number` off the chain."""
+    # -- hints
+    def pre_execute(self, transactions: Sequence[Transaction], gas_limit: int, /) -> list[AccessSet]:
+        """
+        Runs each transaction alone on the head state and records what it read and wrote.
+
+        A run above `gas_limit` or one that cannot start gives an access set of source `unknown`.
+        """
+    def pre_execute_call(self, request: CallRequest, gas_limit: int, /) -> AccessSet:
+        """The same for a message that nobody signed; its hash is 32 zero bytes."""
+
+def dev_genesis() -> bytes:
+    """The genesis document of the embedded dev chain (geth's JSON form)."""
+
+def block_hash(raw: bytes, /) -> bytes:
+    """Hash of an RLP block: keccak of its header. Raises CoreInvalidArgument."""
+
+def split_blocks(data: bytes, /) -> list[bytes]:
+    """Splits a stream of RLP blocks. Raises CoreInvalidArgument with the offset of what is not one."""
