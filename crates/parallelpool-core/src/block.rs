@@ -119,6 +119,9 @@ pub struct ExecuteOptions {
     pub dependencies: Vec<Vec<u32>>,
     /// What the parallel executor may make use of. All of it changes time, never results.
     pub techniques: Techniques,
+    /// One plain transfer in so many that is applied without an EVM is executed by the EVM too and
+    /// compared (0: none); a difference is [`crate::error::CoreError::Divergence`].
+    pub check_transfers: u32,
     /// When to give up.
     pub interrupt: Interrupt,
 }
@@ -221,6 +224,10 @@ pub struct ExecutionStatistics {
     pub busy_ns: Vec<u64>,
     /// Wall time in nanoseconds.
     pub elapsed_ns: u64,
+    /// CPU time in nanoseconds, of all threads that took part.
+    pub cpu_ns: u64,
+    /// Transfers without an EVM that were compared with the EVM's result and agreed.
+    pub checked_transfers: u64,
 }
 
 /// Aborts that statistics list; all are counted.

@@ -35,6 +35,7 @@ pub mod block;
 pub mod block_codec;
 pub mod chain;
 pub mod chainspec;
+pub mod cpu;
 mod dao;
 pub mod error;
 pub mod evm;

@@ -9,6 +9,7 @@ use crate::block::{
     BlockContext, BuildLimits, ExecuteOptions, ExecutionStatistics, InvalidTransaction, LeftOut,
 };
 use crate::chainspec::Rules;
+use crate::cpu::CpuMeter;
 use crate::error::StateError;
 use crate::evm::{BlockRun, Evm, TouchedAccount, TxResult};
 use crate::executor::ExecuteError;
@@ -74,7 +75,7 @@ pub struct JobOutcome {
 
 /// Executes a job on `state`.
 pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), CpuMeter::start());
     let mut course = Course::new(job);
     let changes = if job.options.keep_transaction_changes || job.options.keep_touched {
         course.run(Separately::new(job, state))?
@@ -98,6 +99,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
             executions_per_transaction: vec![1; count],
             elapsed_ns,
             busy_ns: vec![elapsed_ns],
+            cpu_ns: cpu.total_ns(),
             ..ExecutionStatistics::default()
         },
     })
