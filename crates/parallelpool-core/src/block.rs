@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::access::Location;
+use crate::block_access_list::BlockAccessList;
 use crate::evm::TouchedAccount;
 use crate::primitives::{Address, B256, Bloom, Bytes, Log, U256};
 use crate::state::StateChanges;
@@ -114,6 +115,12 @@ pub struct ExecuteOptions {
     pub keep_transaction_changes: bool,
     /// Also return what each transaction loaded (block access lists).
     pub keep_touched: bool,
+    /// Also return the block access list.
+    pub produce_access_list: bool,
+    /// The list that came with a given block. Reads are taken from it, so every transaction runs
+    /// once and without conflicts, and all of it is proved; a list that is wrong anywhere ends the
+    /// execution. Not for blocks under construction.
+    pub access_list: Option<Arc<BlockAccessList>>,
     /// For each transaction, indices of earlier ones it is expected to depend on. A hint: it
     /// may be wrong, short or absent.
     pub dependencies: Vec<Vec<u32>>,
@@ -191,6 +198,8 @@ pub struct BlockOutcome {
     pub changes_before: StateChanges,
     /// What each transaction loaded, when asked for.
     pub transaction_touched: Vec<Vec<TouchedAccount>>,
+    /// Everything the block touched and every value it left (EIP-7928), when asked for.
+    pub access_list: Option<Arc<BlockAccessList>>,
     /// Return data of each transaction.
     pub outputs: Vec<Bytes>,
     /// Figures of this execution; not part of its result.

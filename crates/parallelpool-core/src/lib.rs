@@ -16,6 +16,8 @@
 //!   -> chain        head, history, queries, simulated messages
 //! ```
 //!
+//! A block's accesses and values as a list (`block_access_list`) come out of every execution that is
+//! asked for them, and let a block that brings one run without conflicts.
 //! Blocks of others come in through `block_codec` and must satisfy `header` before they are
 //! executed. `genesis` turns geth's document into a `chainspec`, which says what rules hold where.
 //! `replay` holds real blocks against their headers without a chain. `workers` are the threads of
@@ -32,6 +34,7 @@ extern crate self as parallelpool_core;
 pub mod access;
 pub mod batching;
 pub mod block;
+pub mod block_access_list;
 pub mod block_codec;
 pub mod chain;
 pub mod chainspec;
