@@ -62,6 +62,11 @@ impl MemoryState {
         }
     }
 
+    /// Numbers and hashes of the ancestors that are known, in no order.
+    pub fn block_hashes(&self) -> impl Iterator<Item = (u64, B256)> {
+        self.block_hashes.iter().map(|(number, hash)| (*number, *hash))
+    }
+
     /// Every account in no order, with its slots, none of them zero.
     pub fn iter(&self) -> impl Iterator<Item = (Address, Account, impl Iterator<Item = (U256, U256)>)> {
         self.accounts.iter().map(|(address, account)| {

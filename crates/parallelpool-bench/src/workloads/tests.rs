@@ -1,0 +1,88 @@
+//! Every family at a small scale: deterministic, and the same by all ways of executing it.
+
+use std::sync::Arc;
+
+use parallelpool_core::block::{ExecuteOptions, Mode};
+use parallelpool_core::executor::Executor;
+
+use super::*;
+use crate::baseline::PlainBlock;
+use crate::equality;
+
+fn small(workers: &Workers, name: &str) -> Option<Workload> {
+    let making = Making { scale: 0.002, ..Making::new(workers) };
+    let recorded = name != "mainnet" || making.recorded.is_dir();
+    recorded.then(|| make(name, &making).expect("a known name"))
+}
+
+#[test]
+fn all_ways_of_executing_a_family_agree_and_nothing_fails() {
+    let workers = Arc::new(Workers::new(2).expect("two threads"));
+    let executor = Executor::new(Arc::clone(&workers));
+    for family in FAMILIES {
+        let Some(workload) = small(&workers, family.name) else { continue };
+        for block in &workload.blocks {
+            let plain = PlainBlock::new(block).execute().expect("a valid block");
+            let is_made = family.name != "mainnet";
+            assert!(!is_made || plain.receipts.iter().all(|receipt| receipt.success), "{}", family.name);
+            for (mode, threads) in [(Mode::Serial, 1), (Mode::Parallel, 1), (Mode::Parallel, 2)] {
+                let options = ExecuteOptions { mode, threads, ..ExecuteOptions::default() };
+                let (rules, context) = (&block.rules, &block.block);
+                let ours = executor
+                    .execute_transactions(rules, context, &block.transactions, &block.state, &options)
+                    .expect("a valid block");
+                let found = equality::differences(block, &plain, &ours).expect("maps do not fail");
+                assert_eq!(found, Vec::<String>::new(), "{} {} {mode:?} {threads}", family.name, block.label);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_difference_is_found() {
+    let workers = Arc::new(Workers::new(1).expect("one thread"));
+    let workload = small(&workers, "chain-counter").expect("a made workload");
+    let block = &workload.blocks[0];
+    let mut plain = PlainBlock::new(block).execute().expect("a valid block");
+    let options = ExecuteOptions { mode: Mode::Serial, ..ExecuteOptions::default() };
+    let ours = Executor::new(workers)
+        .execute_transactions(&block.rules, &block.block, &block.transactions, &block.state, &options)
+        .expect("a valid block");
+    plain.receipts[3].cumulative_gas_used += 1;
+    let sender = block.transactions[5].sender;
+    plain.state.get_mut(&sender).expect("a sender is loaded").info.balance += U256::ONE;
+    let contract = block.transactions[0].tx.to.expect("a call");
+    let slots = &mut plain.state.get_mut(&contract).expect("it was called").storage;
+    slots.values_mut().for_each(|slot| slot.present_value += U256::ONE);
+    let found = equality::differences(block, &plain, &ours).expect("maps do not fail");
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn workloads_are_the_same_each_time_and_differ_by_seed() {
+    let workers = Workers::new(2).expect("two threads");
+    let raws = |seed| {
+        let making = Making { scale: 0.0005, seed, ..Making::new(&workers) };
+        let workload = make("transfers-distinct", &making).expect("a known name");
+        workload.blocks[0].transactions.iter().map(|tx| tx.tx.raw.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(raws(1), raws(1));
+    assert!(raws(1).iter().zip(raws(2)).all(|(one, other)| *one != other));
+}
+
+#[test]
+fn a_whole_block_of_transfers_is_one_gigagas() {
+    let workers = Workers::new(1).expect("one thread");
+    let making = Making::new(&workers);
+    assert_eq!(making.count(GIGAGAS_TRANSFERS) as u64 * transfers::TRANSFER_GAS, 1_000_020_000);
+    assert_eq!(Making { scale: 1e-9, ..making }.count(GIGAGAS_TRANSFERS), 1);
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_known_ones() {
+    let workers = Workers::new(1).expect("one thread");
+    let text = make("transfer", &Making::new(&workers)).expect_err("no such name").to_string();
+    assert!(text.starts_with("no workload \"transfer\"; there are transfers-self, "), "{text}");
+    let text = make("mainnet/../1", &Making::new(&workers)).expect_err("no such block").to_string();
+    assert!(text.starts_with("no recorded block \"../1\" in "), "{text}");
+}
