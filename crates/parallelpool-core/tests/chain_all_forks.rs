@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, Mode, Receipt};
+use parallelpool_core::block::Receipt;
 use parallelpool_core::block_codec::{Block, blocks};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::genesis::parse_genesis;
@@ -15,6 +15,8 @@ use parallelpool_core::trie::{account_proof, state_root_of};
 use parallelpool_core::workers::Workers;
 use serde_json::{Value, json};
 use support::chain_run::ChainRun;
+use support::tally::Tally;
+use support::ways::Ways;
 
 struct Chain {
     genesis: parallelpool_core::chainspec::Genesis,
@@ -32,20 +34,25 @@ impl Chain {
         })
     }
 
-    fn run(&self, threads: usize, options: ExecuteOptions) -> ChainRun {
-        let executor = Executor::new(Arc::new(Workers::new(threads).expect("threads start")));
+    fn run(&self, ways: Ways) -> ChainRun {
+        let executor = Executor::new(Arc::new(Workers::new(2).expect("threads start")));
         let Self { genesis, .. } = self;
-        ChainRun::new(genesis.spec.clone(), &genesis.header, &genesis.alloc, executor, options)
+        ChainRun::new(genesis.spec.clone(), &genesis.header, &genesis.alloc, executor, ways)
     }
 
     /// Imports every block and returns the receipts.
-    fn import_all(&self, threads: usize, options: ExecuteOptions) -> (ChainRun, Vec<Vec<Receipt>>) {
-        let mut run = self.run(threads, options);
+    fn import_all(&self, ways: Ways) -> (ChainRun, Vec<Vec<Receipt>>) {
+        let mut run = self.run(ways);
+        let mut tally = Tally::default();
         let receipts = self.blocks.iter().map(|block| {
             let number = block.header.number;
-            run.import(block).unwrap_or_else(|reason| panic!("block {number}: {reason}")).receipts
+            let outcome = run.import(block, &mut tally);
+            tally.blame(&format!("block {number}"));
+            tally.executed += 1;
+            outcome.unwrap_or_else(|reason| panic!("block {number}: {reason}")).receipts
         });
         let receipts = receipts.collect();
+        tally.conclude(&format!("rpc-compat/chain.rlp, {ways:?}"));
         assert_eq!(run.head.number, 54);
         let whole = support::as_changes(&run.state);
         assert_eq!(state_root_of(&whole), run.head.state_root, "the state written at once");
@@ -53,23 +60,23 @@ impl Chain {
     }
 }
 
+/// The serial ways and no others.
+const SERIALLY: Ways = Ways::Sample(0);
+
 #[test]
-fn every_block_has_its_roots_when_executed_serially() {
+fn every_block_has_its_roots_in_sampled_ways() {
     let Some(chain) = Chain::read() else { return };
-    let (_, receipts) = chain.import_all(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
+    let (_, receipts) = chain.import_all(Ways::Sample(24));
     assert_eq!(receipts.iter().map(Vec::len).sum::<usize>(), 249);
     assert!(receipts[..8].iter().flatten().all(|receipt| receipt.state_root.is_some()));
     assert!(receipts[8..].iter().flatten().all(|receipt| receipt.state_root.is_none()));
 }
 
 #[test]
-fn every_block_has_its_roots_when_executed_in_parallel() {
-    let Some(chain) = Chain::read() else { return };
-    let (_, serial) = chain.import_all(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
-    for threads in [1, 2, 8] {
-        let options = ExecuteOptions { mode: Mode::Parallel, recheck: true, ..Default::default() };
-        let (_, parallel) = chain.import_all(threads, options);
-        assert_eq!(parallel, serial, "{threads} threads");
+#[ignore = "executes each block in 242 ways; run with --include-ignored"]
+fn slow_every_block_has_its_roots_in_all_ways() {
+    if let Some(chain) = Chain::read() {
+        chain.import_all(Ways::All);
     }
 }
 
@@ -91,7 +98,7 @@ fn vectors(method: &str) -> Vec<(Value, Value)> {
 #[test]
 fn proofs_are_those_of_other_nodes() {
     let Some(chain) = Chain::read() else { return };
-    let (run, _) = chain.import_all(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
+    let (run, _) = chain.import_all(SERIALLY);
     let hex = |nodes: &[Bytes]| -> Vec<String> { nodes.iter().map(Bytes::to_string).collect() };
     let mut compared = 0;
     let vectors = vectors("eth_getProof");
@@ -124,7 +131,7 @@ fn proofs_are_those_of_other_nodes() {
 #[test]
 fn raw_receipts_are_those_of_other_nodes() {
     let Some(chain) = Chain::read() else { return };
-    let (_, receipts) = chain.import_all(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
+    let (_, receipts) = chain.import_all(SERIALLY);
     let mut compared = 0;
     let vectors = vectors("debug_getRawReceipts");
     for (request, answer) in &vectors {
@@ -143,9 +150,9 @@ fn raw_receipts_are_those_of_other_nodes() {
 #[test]
 fn a_header_that_promises_another_outcome_is_refused_by_what_differs() {
     let Some(chain) = Chain::read() else { return };
-    let mut run = chain.run(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
+    let mut run = chain.run(SERIALLY);
     for block in &chain.blocks {
-        let outcome = run.import(block).expect("a good block");
+        let outcome = run.import(block, &mut Tally::default()).expect("a good block");
         let root = block.header.state_root;
         assert_eq!(receipts_root(&outcome.receipts), block.header.receipts_root);
         let refused = |change: &dyn Fn(&mut alloy_consensus::Header), expected: &str| {
@@ -181,11 +188,11 @@ fn a_header_that_promises_another_outcome_is_refused_by_what_differs() {
 #[test]
 fn a_block_with_a_wrong_promise_or_transaction_changes_nothing() {
     let Some(chain) = Chain::read() else { return };
-    let mut run = chain.run(1, ExecuteOptions { mode: Mode::Serial, ..Default::default() });
+    let mut run = chain.run(SERIALLY);
     for block in &chain.blocks {
         let mut lying = block.clone();
         lying.header.state_root = B256::repeat_byte(9);
-        let reason = run.import(&lying).expect_err("another state root");
+        let reason = run.import(&lying, &mut Tally::default()).expect_err("another state root");
         assert!(reason.contains("invalid merkle root"), "{reason}");
 
         let mut doubled = block.clone();
@@ -193,12 +200,13 @@ fn a_block_with_a_wrong_promise_or_transaction_changes_nothing() {
             doubled.transactions.push(first);
             doubled.header.transactions_root =
                 parallelpool_core::roots::transactions_root(&doubled.transactions);
-            let reason = run.import(&doubled).expect_err("a nonce is used twice");
+            let reason = run.import(&doubled, &mut Tally::default()).expect_err("a nonce is used twice");
             let expected = format!("could not apply tx {}", block.transactions.len());
             assert!(reason.contains(&expected) || reason.contains("gas"), "{reason}");
         }
 
-        run.import(block).unwrap_or_else(|reason| panic!("block {}: {reason}", block.header.number));
+        run.import(block, &mut Tally::default())
+            .unwrap_or_else(|reason| panic!("block {}: {reason}", block.header.number));
     }
     let total: U256 = chain.blocks.iter().map(|block| block.header.difficulty).sum();
     let ttd = chain.genesis.spec.terminal_total_difficulty.expect("a merge by difficulty");

@@ -67,7 +67,8 @@ fn headers_of_every_fork_are_judged_as_the_specification_does() {
     let Some(folder) = support::fixtures("eest/blockchain_tests") else { return };
     let mut counts = Counts::default();
     for path in support::json_files(&folder) {
-        for test in block_tests::read(&support::read(&path)) {
+        for (name, test) in block_tests::read(&support::read(&path)) {
+            let test = test.unwrap_or_else(|fault| panic!("{}: {name}: {fault}", path.display()));
             check(&test, &mut counts);
         }
     }

@@ -5,9 +5,14 @@ mod support;
 use std::sync::Arc;
 
 use parallelpool_core::block::{ExecuteOptions, Mode};
+use parallelpool_core::chainspec::ChainSpec;
 use parallelpool_core::executor::Executor;
-use parallelpool_core::replay::{ReplayBlock, compare, parse, replay};
+use parallelpool_core::replay::{ReplayBlock, parse, replay};
 use parallelpool_core::workers::Workers;
+use support::agreement::{Case, Task};
+use support::shards::share;
+use support::tally::Tally;
+use support::ways::Ways;
 
 fn blocks() -> Option<Vec<ReplayBlock>> {
     let files = support::json_files(&support::fixtures("mainnet")?);
@@ -39,40 +44,34 @@ fn serial_execution_matches_the_headers_of_real_blocks() {
     }
 }
 
-#[test]
-fn one_kept_journal_and_one_journal_per_transaction_agree_on_real_blocks() {
+fn compare_ways(ways: Ways) {
     let Some(blocks) = blocks() else { return };
-    let executor = executor();
-    let separately = ExecuteOptions { keep_transaction_changes: true, ..serial() };
-    for block in &blocks {
-        let (_, kept) = replay(&executor, block, &serial()).expect("memory state");
-        let (_, separate) = replay(&executor, block, &separately).expect("memory state");
-        let mut separate = separate.expect("a valid block");
-        separate.transaction_changes.clear();
-
-        assert_eq!(compare(&kept.expect("a valid block"), &separate), Vec::<String>::new());
-    }
+    let begin = || (Executor::new(Arc::new(Workers::new(2).expect("threads start"))), Tally::default());
+    let shares = share(&blocks, begin, |(executor, tally), block| {
+        let case = Case {
+            spec: &ChainSpec::mainnet(),
+            block: &block.block,
+            transactions: &block.transactions,
+            state: &block.state,
+            task: Task::Replay(&block.rules),
+            seed: block.block.number,
+        };
+        tally.compare(executor, &case, ways).expect("a valid block");
+        tally.blame(&format!("block {}", block.block.number));
+        tally.executed += 1;
+    });
+    Tally::sum(shares.into_iter().map(|(_, tally)| tally)).conclude(&format!("mainnet, {ways:?}"));
 }
 
 #[test]
-fn parallel_execution_agrees_with_serial_on_real_blocks_at_any_thread_count() {
-    let Some(blocks) = blocks() else { return };
-    let executor = executor();
-    for block in &blocks {
-        let (_, serial) = replay(&executor, block, &serial()).expect("memory state");
-        let serial = serial.expect("a valid block");
-        for threads in [1, 2, 8] {
-            let options =
-                ExecuteOptions { mode: Mode::Parallel, threads, recheck: true, ..Default::default() };
-            let (verdict, parallel) = replay(&executor, block, &options).expect("memory state");
-            let number = verdict.number;
-            let differences = compare(&serial, &parallel.expect("a valid block"));
+fn real_blocks_have_one_result_in_sampled_ways() {
+    compare_ways(Ways::Sample(12));
+}
 
-            assert!(verdict.parallel, "block {number} took the serial path");
-            assert!(verdict.differences.is_empty(), "block {number}: {:?}", verdict.differences);
-            assert!(differences.is_empty(), "block {number} on {threads} threads: {differences:?}");
-        }
-    }
+#[test]
+#[ignore = "executes each block in 242 ways; run with --include-ignored"]
+fn slow_real_blocks_have_one_result_in_all_ways() {
+    compare_ways(Ways::All);
 }
 
 #[test]

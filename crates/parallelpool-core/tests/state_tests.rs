@@ -1,106 +1,75 @@
-//! GeneralStateTests and execution-spec state tests: post-state root and logs of one transaction.
+//! GeneralStateTests and execution-spec state tests: post-state root and logs of one transaction,
+//! executed in many ways.
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use parallelpool_core::block::BlockContext;
-use parallelpool_core::chainspec::{ChainSpec, Rules};
-use parallelpool_core::evm::Evm;
-use parallelpool_core::ledger::Ledger;
-use parallelpool_core::primitives::{Address, B256, Log, U256, keccak256};
-use parallelpool_core::state::StateChanges;
-use parallelpool_core::state::database::ViewDatabase;
-use parallelpool_core::state::memory::MemoryState;
-use parallelpool_core::state::overlay::Overlay;
+use parallelpool_core::block::BuildOutcome;
+use parallelpool_core::executor::Executor;
+use parallelpool_core::primitives::{B256, Log, keccak256};
 use parallelpool_core::trie::state_root_of;
-use parallelpool_core::tx::{AccessListItem, Authorization, RecoveredTransaction, Transaction};
-use serde_json::Value;
+use parallelpool_core::workers::Workers;
+use support::agreement::{Case, Task};
 use support::exceptions::{explains, is_listed};
-use support::{address, bytes, hash, number};
+use support::shards::share;
+use support::state_tests::{self, StateCase};
+use support::tally::Tally;
+use support::ways::Ways;
 
-#[derive(Default)]
-struct Tally {
-    passed: usize,
-    failed: BTreeMap<String, Vec<String>>,
-}
+/// Combinations that `make test` takes for each case.
+const SAMPLE: Ways = Ways::Sample(3);
 
-/// Runs the files of a folder, those that are slow or those that are not.
-fn run_folder(folder: &str, slow: bool) -> Option<Tally> {
-    let folder = support::fixtures(folder)?;
-    let mut tally = Tally::default();
-    for file in support::json_files(&folder).iter().filter(|file| support::is_slow(file) == slow) {
-        run_file(&folder, file, &mut tally);
-    }
-    Some(tally)
-}
-
-fn run_file(folder: &Path, file: &Path, tally: &mut Tally) {
-    let document: Value = serde_json::from_slice(&support::read(file)).expect("JSON");
-    let file = file.strip_prefix(folder).expect("a file of the folder").display().to_string();
-    for (name, test) in document.as_object().expect("tests by name") {
-        for (fork, posts) in test["post"].as_object().expect("posts by fork") {
-            for (index, post) in posts.as_array().expect("posts").iter().enumerate() {
-                match run_case(test, fork, post) {
-                    Ok(()) => tally.passed += 1,
-                    Err(words) => {
-                        let case = format!("{name}/{fork}/{index}: {words}");
-                        tally.failed.entry(file.clone()).or_default().push(case);
-                    }
-                }
+fn run(case: StateCase, executor: &Executor, ways: Ways, tally: &mut Tally) {
+    let name = case.name.clone();
+    let outcome = execute(&case, executor, ways, tally);
+    tally.blame(&name);
+    match (outcome, &case.exception) {
+        (Err(reason), Some(exception)) if is_listed(exception) && explains(&reason, exception) => {
+            tally.refused += 1;
+            if state_root_of(&support::as_changes(&case.state)) != case.root {
+                tally.fail(&name, "the state of a refused transaction's test is another");
             }
         }
+        (Ok(built), None) => match check(case, &built) {
+            Ok(()) => tally.executed += 1,
+            Err(words) => tally.fail(&name, words),
+        },
+        (Ok(_), Some(exception)) => tally.fail(&name, format!("should be {exception}")),
+        (Err(reason), exception) => tally.fail(&name, format!("{reason}, expected {exception:?}")),
     }
 }
 
-fn run_case(test: &Value, fork: &str, post: &Value) -> Result<(), String> {
-    let mut spec = ChainSpec::for_network(fork).ok_or("unknown fork")?;
-    if let Some(id) = test["config"].get("chainid").and_then(number) {
-        spec.chain_id = id.to();
-    }
-    let block = support::environment(&test["env"]);
-    let rules = spec.rules_in(&block);
-    let mut state = support::state(&test["pre"]);
-    support::insert_test_block_hashes(&mut state, &block);
-    let exception = post.get("expectException").and_then(Value::as_str);
-    let tx = transaction(&test["transaction"], &post["indexes"]).ok_or("a number beyond 256 bits".to_owned());
-    let outcome = tx.and_then(|tx| execute(&rules, &block, &state, &tx));
-    let (changes, logs) = match (outcome, exception) {
-        (Ok(outcome), None) => outcome,
-        (Err(reason), Some(exception)) if is_listed(exception) && explains(&reason, exception) => {
-            Default::default()
-        }
-        (Ok(_), Some(exception)) => return Err(format!("should be {exception}")),
-        (Err(reason), exception) => return Err(format!("{reason}, expected {exception:?}")),
+fn execute(
+    case: &StateCase,
+    executor: &Executor,
+    ways: Ways,
+    tally: &mut Tally,
+) -> Result<BuildOutcome, String> {
+    let transaction = case.transaction.clone().ok_or("a number beyond 256 bits")?;
+    let case = Case {
+        spec: &case.spec,
+        block: &case.block,
+        transactions: &[Arc::new(transaction)],
+        state: &case.state,
+        task: Task::Replay(&case.rules),
+        seed: u64::from_be_bytes(*keccak256(&case.name).first_chunk().expect("32 bytes")),
     };
-    state.apply(&changes);
-    let (root, logs) = (state_root_of(&support::as_changes(&state)), logs_hash(&logs));
-    if logs != hash(&post["logs"]) {
-        return Err(format!("logs {logs}, expected {}", post["logs"]));
+    tally.compare(executor, &case, ways).map_err(|error| error.to_string())
+}
+
+fn check(mut case: StateCase, built: &BuildOutcome) -> Result<(), String> {
+    let logs = logs_hash(&built.outcome.receipts[0].logs);
+    case.state.apply(&built.outcome.changes);
+    let root = state_root_of(&support::as_changes(&case.state));
+    if logs != case.logs {
+        return Err(format!("logs {logs}, expected {}", case.logs));
     }
-    if root != hash(&post["hash"]) {
-        return Err(format!("state root {root}, expected {}", post["hash"]));
+    if root != case.root {
+        return Err(format!("state root {root}, expected {}", case.root));
     }
     Ok(())
-}
-
-/// Changes and logs of the transaction, its fee credited, or why it cannot be executed.
-fn execute(
-    rules: &Rules,
-    block: &BlockContext,
-    state: &MemoryState,
-    tx: &RecoveredTransaction,
-) -> Result<(StateChanges, Vec<Log>), String> {
-    let execution = Evm::new(rules, block, ViewDatabase(state)).execute(tx).map_err(|e| e.to_string())?;
-    let ledger = Ledger::new(rules, block, None);
-    let result = ledger.verdict(tx, execution.outcome).map_err(|reason| reason.to_string())?;
-    let mut overlay = Overlay::new(state);
-    overlay.write(&execution.writes, execution.codes).map_err(|e| e.to_string())?;
-    if !result.beneficiary_destroyed {
-        overlay.credit(block.beneficiary, result.fee, rules.spec_id).map_err(|e| e.to_string())?;
-    }
-    Ok((overlay.into_changes().map_err(|e| e.to_string())?, result.logs))
 }
 
 fn logs_hash(logs: &[Log]) -> B256 {
@@ -109,98 +78,65 @@ fn logs_hash(logs: &[Log]) -> B256 {
     keccak256(encoded)
 }
 
-/// The transaction of one post state; `None` where a number does not fit.
-fn transaction(fields: &Value, indexes: &Value) -> Option<RecoveredTransaction> {
-    let pick = |key: &str, index: &str| {
-        let index = indexes[index].as_u64().expect("an index");
-        &fields[key][usize::try_from(index).expect("a small index")]
-    };
-    let optional = |key: &str| fields.get(key).map(|value| number(value).ok_or(()));
-    let data = bytes(pick("data", "data"));
-    let access_list = fields.get("accessLists").map(|_| pick("accessLists", "data"));
-    let blob_hashes = fields.get("blobVersionedHashes").and_then(Value::as_array);
-    let authorizations = fields.get("authorizationList").and_then(Value::as_array);
-    let tx_type = match () {
-        () if authorizations.is_some() => 4,
-        () if blob_hashes.is_some() || fields.get("maxFeePerBlobGas").is_some() => 3,
-        () if fields.get("maxFeePerGas").is_some() => 2,
-        () if access_list.is_some() => 1,
-        () => 0,
-    };
-    let price = optional("gasPrice").transpose().ok()?;
-    let cap = optional("maxFeePerGas").transpose().ok()?.or(price)?;
-    let to = &fields["to"];
-    let tx = Transaction {
-        tx_type,
-        nonce: number(&fields["nonce"])?.try_into().ok()?,
-        gas_limit: number(pick("gasLimit", "gas"))?.try_into().ok()?,
-        max_fee_per_gas: cap,
-        max_priority_fee_per_gas: optional("maxPriorityFeePerGas").transpose().ok()?.unwrap_or(cap),
-        to: (to.as_str() != Some("")).then(|| address(to)),
-        value: number(pick("value", "value"))?,
-        data,
-        access_list: access_list.and_then(Value::as_array).into_iter().flatten().map(access_item).collect(),
-        blob_versioned_hashes: blob_hashes.into_iter().flatten().map(hash).collect(),
-        max_fee_per_blob_gas: optional("maxFeePerBlobGas").transpose().ok()?.unwrap_or_default(),
-        authorization_list: authorizations.into_iter().flatten().map(authorization).collect::<Option<_>>()?,
-        r: U256::ONE,
-        s: U256::ONE,
-        ..Transaction::default()
-    };
-    Some(RecoveredTransaction { tx, sender: sender(fields) })
-}
-
-fn sender(fields: &Value) -> Address {
-    address(&fields["sender"])
-}
-
-fn access_item(item: &Value) -> AccessListItem {
-    let keys = item["storageKeys"].as_array().expect("storage keys");
-    AccessListItem { address: address(&item["address"]), storage_keys: keys.iter().map(hash).collect() }
-}
-
-fn authorization(fields: &Value) -> Option<Authorization> {
-    Some(Authorization {
-        chain_id: number(&fields["chainId"])?,
-        address: address(&fields["address"]),
-        nonce: number(&fields["nonce"])?.try_into().ok()?,
-        y_parity: number(fields.get("yParity").unwrap_or(&fields["v"]))?.try_into().ok()?,
-        r: number(&fields["r"])?,
-        s: number(&fields["s"])?,
-    })
-}
-
-fn report(tally: &Tally) -> String {
-    let mut words = String::new();
-    let failures: usize = tally.failed.values().map(Vec::len).sum();
-    words.push_str(&format!("{} passed, {failures} failed in {} files", tally.passed, tally.failed.len()));
-    for (file, cases) in tally.failed.iter().take(40) {
-        words.push_str(&format!("\n{file} ({}): {}", cases.len(), cases[0]));
+fn run_file(executor: &Executor, path: &Path, ways: Ways, tally: &mut Tally) {
+    for case in state_tests::read(&support::read(path)) {
+        match case {
+            Ok(case) => run(case, executor, ways, tally),
+            Err((name, fault)) => tally.fail(&format!("{}: {name}", path.display()), fault),
+        }
     }
-    words
 }
 
-fn assert_post_states(folder: &str, slow: bool) {
-    let Some(tally) = run_folder(folder, slow) else { return };
+fn run_files(files: &[PathBuf], ways: Ways) -> Tally {
+    let begin = || (Executor::new(Arc::new(Workers::new(2).expect("threads start"))), Tally::default());
+    let shares = share(files, begin, |(executor, tally), path| run_file(executor, path, ways, tally));
+    Tally::sum(shares.into_iter().map(|(_, tally)| tally))
+}
 
-    eprintln!("{}", report(&tally));
-    assert!(tally.failed.is_empty(), "{}", report(&tally));
-    assert!(tally.passed > 0, "the folder holds no case");
+/// Runs the files of a folder, those that are slow or those that are not.
+fn run_folder(name: &str, ways: Ways, slow: bool) -> Option<Tally> {
+    let mut files = support::json_files(&support::fixtures(name)?);
+    files.retain(|path| support::is_slow(path) == slow);
+    let tally = run_files(&files, ways);
+    tally.conclude(&format!("{name}, {ways:?}"));
+    Some(tally)
 }
 
 #[test]
-fn general_state_tests_reach_their_post_states() {
-    assert_post_states("state_tests", false);
+fn general_state_tests_reach_their_post_states_in_sampled_ways() {
+    if let Some(tally) = run_folder("state_tests", SAMPLE, false) {
+        tally.demand_all_ways();
+    }
 }
 
 #[test]
-fn execution_spec_state_tests_reach_their_post_states() {
-    assert_post_states("eest/state_tests", false);
+fn execution_spec_state_tests_reach_their_post_states_in_sampled_ways() {
+    if let Some(tally) = run_folder("eest/state_tests", SAMPLE, false) {
+        tally.demand_all_ways();
+        assert!(tally.refused > 0, "some transactions are invalid");
+    }
+}
+
+#[test]
+#[ignore = "executes each transaction in 242 ways; run with --include-ignored"]
+fn slow_state_tests_of_all_suites_reach_their_post_states_in_all_ways() {
+    run_folder("state_tests", Ways::All, false);
+    run_folder("eest/state_tests", Ways::All, false);
 }
 
 #[test]
 #[ignore = "two files burn gas for more than a minute; run with --include-ignored"]
-fn slow_state_tests_reach_their_post_states() {
-    assert_post_states("state_tests", true);
-    assert_post_states("eest/state_tests", true);
+fn slow_state_tests_reach_their_post_states_in_sampled_ways() {
+    run_folder("state_tests", Ways::Sample(1), true);
+    run_folder("eest/state_tests", Ways::Sample(1), true);
+}
+
+#[test]
+fn a_file_with_an_unknown_fork_and_unknown_fields_is_told_apart() {
+    let file =
+        br#"{"strange": {"post": {"Bogota": [{"x": 1}]}, "more": 1}, "_info": {"comment": "no test"}}"#;
+    let read: Vec<_> = state_tests::read(file).into_iter().map(|case| case.map(drop)).collect();
+
+    let expected = ("strange/Bogota/0".to_owned(), "unknown fork or network \"Bogota\"".to_owned());
+    assert_eq!(read, [Err(expected)]);
 }

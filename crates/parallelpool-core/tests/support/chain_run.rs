@@ -1,9 +1,10 @@
-//! A chain in memory: blocks in, each fully checked, the state and its tries moved on.
+//! A chain in memory: blocks in, each executed in several ways and fully checked, the state and its
+//! tries moved on.
 
 use std::collections::HashMap;
 
 use alloy_consensus::Header;
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions};
+use parallelpool_core::block::BlockOutcome;
 use parallelpool_core::block_codec::Block;
 use parallelpool_core::chainspec::{ChainSpec, Fork};
 use parallelpool_core::executor::Executor;
@@ -12,6 +13,11 @@ use parallelpool_core::primitives::B256;
 use parallelpool_core::state::StateChanges;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::trie::{EmptyTrie, TrieOverlay, update_state};
+use parallelpool_core::tx::SharedTransaction;
+
+use super::agreement::{Case, Task};
+use super::tally::Tally;
+use super::ways::Ways;
 
 /// A chain's head, and all it needs to take the next block.
 pub(crate) struct ChainRun {
@@ -21,7 +27,7 @@ pub(crate) struct ChainRun {
     pub(crate) tries: TrieOverlay<EmptyTrie>,
     known: HashMap<B256, (Header, Vec<Header>)>,
     executor: Executor,
-    options: ExecuteOptions,
+    ways: Ways,
 }
 
 impl ChainRun {
@@ -31,7 +37,7 @@ impl ChainRun {
         genesis: &Header,
         alloc: &StateChanges,
         executor: Executor,
-        options: ExecuteOptions,
+        ways: Ways,
     ) -> Self {
         let mut state = MemoryState::new();
         state.apply(alloc);
@@ -41,24 +47,19 @@ impl ChainRun {
         let hash = genesis.hash_slow();
         state.insert_block_hash(genesis.number, hash);
         let known = HashMap::from([(hash, (genesis.clone(), Vec::new()))]);
-        Self { spec, state, head: genesis.clone(), tries, known, executor, options }
+        Self { spec, state, head: genesis.clone(), tries, known, executor, ways }
     }
 
-    /// Takes the next block, or says why not; refused, it leaves everything as it was.
-    pub(crate) fn import(&mut self, block: &Block) -> Result<BlockOutcome, String> {
+    /// Takes the next block, or says why not; refused, it leaves everything as it was. The tally
+    /// learns where the ways of executing it differ.
+    pub(crate) fn import(&mut self, block: &Block, tally: &mut Tally) -> Result<BlockOutcome, String> {
         let ancestor = |hash, _| self.known.get(&hash).cloned();
         validate_block(&self.spec, &self.head, block, ancestor).map_err(|reason| reason.to_string())?;
         let rules = self.spec.rules_of(&block.header);
         let transactions =
             block.recover_transactions(&rules, self.executor.workers()).map_err(|bad| bad.to_string())?;
-        let old_receipts = rules.fork < Fork::Byzantium;
-        let options = ExecuteOptions { keep_transaction_changes: old_receipts, ..self.options.clone() };
-        let context = block.context();
-        let mut outcome = self
-            .executor
-            .execute(&self.spec, &context, &transactions, &self.state, &options)
-            .map_err(|error| error.to_string())?;
-        if old_receipts {
+        let mut outcome = self.execute(block, &transactions, tally)?;
+        if rules.fork < Fork::Byzantium {
             self.fill_state_roots(&mut outcome);
         }
         let update = update_state(&self.tries, &outcome.changes, self.executor.workers())
@@ -70,6 +71,24 @@ impl ChainRun {
         self.head = block.header.clone();
         self.known.insert(block.hash, (block.header.clone(), block.ommers.clone()));
         Ok(outcome)
+    }
+
+    fn execute(
+        &self,
+        block: &Block,
+        transactions: &[SharedTransaction],
+        tally: &mut Tally,
+    ) -> Result<BlockOutcome, String> {
+        let case = Case {
+            spec: &self.spec,
+            block: &block.context(),
+            transactions,
+            state: &self.state,
+            task: Task::Import,
+            seed: u64::from_be_bytes(*block.hash.first_chunk().expect("32 bytes")),
+        };
+        let built = tally.compare(&self.executor, &case, self.ways);
+        Ok(built.map_err(|error| error.to_string())?.outcome)
     }
 
     /// Before Byzantium a receipt holds the state root after its transaction.

@@ -1,16 +1,24 @@
 //! Public fixtures: where they lie, and how their JSON becomes our types.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod agreement;
 pub(crate) mod block_tests;
 pub(crate) mod chain_run;
 pub(crate) mod exceptions;
+#[path = "../random_blocks/world/hints.rs"]
+pub(crate) mod hints;
+pub(crate) mod shards;
+pub(crate) mod state_tests;
+pub(crate) mod tally;
 pub(crate) mod tiny;
+pub(crate) mod ways;
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use parallelpool_core::block::BlockContext;
+use parallelpool_core::chainspec::ChainSpec;
 use parallelpool_core::primitives::{Address, B256, Bytes, U256, keccak256};
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, AccountChange, StateChanges, StateView};
@@ -69,6 +77,11 @@ pub(crate) fn read(path: &Path) -> Vec<u8> {
         return plain;
     }
     bytes
+}
+
+/// The rules of a network that a test names.
+pub(crate) fn known_network(name: &str) -> Result<ChainSpec, String> {
+    ChainSpec::for_network(name).ok_or_else(|| format!("unknown fork or network {name:?}"))
 }
 
 /// A number in hex; `None` beyond 256 bits (some fixtures say `0x:bigint 0x…`).

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockContext, BlockOutcome, ExecuteOptions, Mode};
+use parallelpool_core::block::{BlockContext, BlockOutcome};
 use parallelpool_core::chainspec::{ChainSpec, Fork};
 use parallelpool_core::error::CoreError;
 use parallelpool_core::executor::{ExecuteError, Executor};
 use parallelpool_core::primitives::{Address, B256, U256};
-use parallelpool_core::replay::compare;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, StateView};
 use parallelpool_core::tx::{RecoveredTransaction, SharedTransaction, Transaction};
 use parallelpool_core::workers::Workers;
+
+use super::agreement::{Case, Task, compare_ways};
+use super::ways::Ways;
 
 pub(crate) const BENEFICIARY: Address = Address::repeat_byte(0xbe);
 pub(crate) const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
@@ -81,33 +83,17 @@ pub(crate) fn executor() -> Executor {
     Executor::new(Arc::new(Workers::new(2).expect("workers")))
 }
 
-/// Executes by every path and demands one result of them.
+/// Executes in every way and demands one result of them.
 pub(crate) fn execute_all_ways(
     spec: &ChainSpec,
     block: &BlockContext,
     transactions: &[SharedTransaction],
     state: &MemoryState,
 ) -> Result<BlockOutcome, ExecuteError> {
-    let executor = executor();
-    let run = |options: &ExecuteOptions| executor.execute(spec, block, transactions, state, options);
-    let first = run(&ExecuteOptions { mode: Mode::Serial, ..Default::default() });
-    let others = [
-        ExecuteOptions { mode: Mode::Serial, keep_transaction_changes: true, ..Default::default() },
-        ExecuteOptions { mode: Mode::Parallel, threads: 1, recheck: true, ..Default::default() },
-        ExecuteOptions { mode: Mode::Parallel, threads: 2, recheck: true, ..Default::default() },
-    ];
-    for options in &others {
-        match (&first, run(options)) {
-            (Ok(first), Ok(mut other)) => {
-                other.transaction_changes.clear();
-                let differences = compare(first, &other);
-                assert!(differences.is_empty(), "{options:?}: {differences:?}");
-            }
-            (Err(first), Err(other)) => assert_eq!(first.to_string(), other.to_string(), "{options:?}"),
-            (first, other) => panic!("{options:?}: {first:?} against {other:?}"),
-        }
-    }
-    first
+    let case = Case { spec, block, transactions, state, task: Task::Import, seed: 7 };
+    let mut built = compare_ways(&executor(), &case, Ways::All.of(case.seed)).agreed()?;
+    built.outcome.transaction_changes.clear();
+    Ok(built.outcome)
 }
 
 /// The account after the block.

@@ -6,6 +6,7 @@
 
 pub(crate) mod assembler;
 pub(crate) mod contracts;
+mod hints;
 mod transactions;
 
 #[allow(unused_imports, reason = "one of the two test programs needs it")]
@@ -128,21 +129,12 @@ impl World {
         world
     }
 
-    /// Dependency hints for the candidates: none, random ones, or such as no honest caller gives.
+    /// Dependency hints for the candidates: none, or such as no honest caller gives.
     pub(crate) fn hints(&mut self) -> Vec<Vec<u32>> {
-        let count = self.candidates.len() as u32;
-        let random = &mut self.random;
-        match random.random_range(0..5) {
-            0 | 1 => Vec::new(),
-            2 => (0..count).map(|index| (0..3).map(|_| random.random_range(0..=index)).collect()).collect(),
-            3 => (0..count).map(|index| (0..index).collect()).collect(),
-            _ => {
-                let hostile = |index: u32| {
-                    [index, u32::MAX, count, index + 1, 0, 0, count / 2, index.wrapping_sub(1)].to_vec()
-                };
-                (0..2 * count).map(hostile).collect()
-            }
+        if self.random.random_bool(0.4) {
+            return Vec::new();
         }
+        hints::wrong_hints(self.random.random(), self.candidates.len())
     }
 
     /// Whether the address is one whose key signs transactions.

@@ -1,0 +1,165 @@
+//! The configuration matrix: every way in which a block can be executed.
+//!
+//! Out: [`Way`]s, all of them or a sample that follows from a seed, and the options of each. The
+//! results must not depend on the way; `agreement` demands it.
+
+use std::fmt;
+
+use parallelpool_core::block::{ExecuteOptions, Mode, Techniques};
+
+use super::hints::wrong_hints;
+
+/// One way of executing a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In order on one kept journal.
+    Serial,
+    /// In order, each transaction on a journal of its own, its changes kept.
+    SerialSeparately,
+    /// On the speculative path.
+    Parallel(Speculation),
+}
+
+/// The settings of a speculative execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Speculation {
+    pub(crate) threads: usize,
+    /// Whether each committed transaction runs once more on committed state.
+    pub(crate) recheck: bool,
+    pub(crate) techniques: Techniques,
+    pub(crate) hints: Hints,
+    /// Whether the changes and touched accounts of each transaction are returned.
+    pub(crate) keeps: bool,
+}
+
+/// What the executor is told about dependencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hints {
+    Absent,
+    /// Taken from a serial execution.
+    True,
+    /// Anything, by seed.
+    Wrong,
+}
+
+/// 8 is more than the machine has, on purpose.
+pub(crate) const THREADS: [usize; 4] = [1, 2, 3, 8];
+
+const TECHNIQUES: [Techniques; 5] = [
+    Techniques { transfers: true, adaptive_window: true, reuse: true },
+    Techniques::NONE,
+    Techniques { transfers: true, ..Techniques::NONE },
+    Techniques { adaptive_window: true, ..Techniques::NONE },
+    Techniques { reuse: true, ..Techniques::NONE },
+];
+
+const HINTS: [Hints; 3] = [Hints::Absent, Hints::True, Hints::Wrong];
+
+/// Combinations of all settings.
+pub(crate) const SPECULATIONS: usize = THREADS.len() * TECHNIQUES.len() * HINTS.len() * 2 * 2;
+
+impl Speculation {
+    /// The combination of that number; its digits are the settings.
+    pub(crate) fn nth(number: usize) -> Self {
+        let mut rest = number % SPECULATIONS;
+        let mut digit = |base: usize| {
+            let digit = rest % base;
+            rest /= base;
+            digit
+        };
+        Self {
+            threads: THREADS[digit(THREADS.len())],
+            techniques: TECHNIQUES[digit(TECHNIQUES.len())],
+            hints: HINTS[digit(HINTS.len())],
+            recheck: digit(2) == 1,
+            keeps: digit(2) == 1,
+        }
+    }
+}
+
+/// Which ways a suite takes for a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ways {
+    /// Both serial ways and every combination.
+    All,
+    /// Both serial ways and so many combinations, which follow from the case's seed.
+    Sample(usize),
+}
+
+impl Ways {
+    /// The speculative ways of a case. The serial ones are always taken: they are the oracle.
+    pub(crate) fn of(self, seed: u64) -> impl Iterator<Item = Way> {
+        let (first, count, step) = match self {
+            Self::All => (0, SPECULATIONS, 1),
+            // Coprime to the number of combinations: no two of a sample are the same, and
+            // neighbours in it differ in several settings.
+            Self::Sample(count) => (scatter(seed), count.min(SPECULATIONS), 77),
+        };
+        (0..count).map(move |index| Way::Parallel(Speculation::nth(first.wrapping_add(index * step))))
+    }
+}
+
+/// A number that looks drawn by chance.
+fn scatter(seed: u64) -> usize {
+    (seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize
+}
+
+impl Way {
+    /// The options of this way for a block of so many transactions. `dependencies` are the true
+    /// ones; wrong ones follow from `seed`.
+    pub(crate) fn options(&self, seed: u64, count: usize, dependencies: &[Vec<u32>]) -> ExecuteOptions {
+        let serial = ExecuteOptions { mode: Mode::Serial, ..Default::default() };
+        match self {
+            Self::Serial => serial,
+            Self::SerialSeparately => {
+                ExecuteOptions { keep_transaction_changes: true, keep_touched: true, ..serial }
+            }
+            Self::Parallel(speculation) => ExecuteOptions {
+                mode: Mode::Parallel,
+                threads: speculation.threads,
+                recheck: speculation.recheck,
+                keep_transaction_changes: speculation.keeps,
+                keep_touched: speculation.keeps,
+                dependencies: match speculation.hints {
+                    Hints::Absent => Vec::new(),
+                    Hints::True => dependencies.to_vec(),
+                    Hints::Wrong => wrong_hints(seed, count),
+                },
+                techniques: speculation.techniques,
+                ..Default::default()
+            },
+        }
+    }
+
+    /// Whether the changes and touched accounts of each transaction are part of the result.
+    pub(crate) fn keeps(&self) -> bool {
+        match self {
+            Self::Serial => false,
+            Self::SerialSeparately => true,
+            Self::Parallel(speculation) => speculation.keeps,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Parallel(Speculation { threads, recheck, techniques, hints, keeps }) = self else {
+            let is_kept = *self == Self::Serial;
+            return formatter.write_str(if is_kept { "serial" } else { "serial, separately" });
+        };
+        let Techniques { transfers, adaptive_window, reuse } = techniques;
+        write!(formatter, "parallel, {threads} threads, hints {hints:?}")?;
+        for (name, is_on) in [
+            ("transfers", transfers),
+            ("adaptive window", adaptive_window),
+            ("reuse", reuse),
+            ("recheck", recheck),
+            ("changes kept", keeps),
+        ] {
+            if *is_on {
+                write!(formatter, ", {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
