@@ -1,11 +1,6 @@
 //! Where workers wait that have nothing to do for the moment.
 
-use std::sync::atomic::{AtomicU32, Ordering, fence};
-
-use parking_lot::{Condvar, Mutex};
-
-/// Rounds of looking again before a worker goes to sleep: about as long as waking it would take.
-const SPINS: u32 = 200;
+use super::sync::{AtomicU32, Condvar, Mutex, Ordering, SPINS, fence, spin_loop};
 
 /// Sleepers, and who wakes them. No wake-up is lost: a sleeper announces itself before it looks a
 /// last time, and a waker changes the world before it looks for sleepers.
@@ -23,7 +18,7 @@ impl Idle {
             if ready() {
                 return;
             }
-            std::hint::spin_loop();
+            spin_loop();
         }
         let mut generation = self.generation.lock();
         self.sleepers.fetch_add(1, Ordering::SeqCst);

@@ -17,6 +17,7 @@ mod interner;
 mod memory;
 mod recheck;
 mod schedule;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -24,14 +25,12 @@ mod view;
 mod window;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-use parking_lot::Mutex;
 
 use self::commit::Committer;
 use self::memory::{Place, VersionedState};
 use self::schedule::{Claim, Schedule, publish_before_looking};
+use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::view::{ReadLog, TransactionView};
 use crate::error::{CoreError, StateError, StateKey};
 use crate::evm::{Evm, TxExecution};

@@ -7,13 +7,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::edges::Edges;
 use super::idle::Idle;
+use super::sync::{AtomicBool, AtomicU32, Mutex, Ordering, fence};
 
 /// A word that many threads write gets its own pair of cache lines.
 #[derive(Debug, Default)]

@@ -4,14 +4,13 @@
 //! that were written by different executions at different times gets an inconsistent picture; that
 //! is allowed here and found out when the log is compared at the frontier.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use revm::Database;
 use revm::state::{AccountId as AccountHint, AccountInfo};
 
 use super::memory::{AccountId, SlotId, VersionedState};
+use super::sync::{AtomicBool, Ordering};
 use crate::error::{StateError, StateKey};
 use crate::evm::ExecutionDatabase;
 use crate::primitives::{Address, B256, Bytecode, U256};
