@@ -16,7 +16,7 @@ use crate::roots::{self, put_withdrawal};
 use crate::tx::decode::decode;
 use crate::tx::recover::{SignatureRules, recover_sender_under};
 use crate::tx::{RecoveredTransaction, SharedTransaction};
-use crate::workers::Workers;
+use crate::workers::{Priority, Workers};
 
 /// A whole block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,8 @@ impl Block {
                 .map_err(|error| format!("invalid sender: {error}"))?;
             Ok(Arc::new(RecoveredTransaction { tx, sender }))
         };
-        let recovered = workers.map(&self.transactions, recover).into_iter().enumerate();
+        let recovered =
+            workers.map_at(Priority::Recovery, &self.transactions, recover).into_iter().enumerate();
         recovered.map(|(index, tx)| tx.map_err(|reason| BadTransaction { index, reason })).collect()
     }
 

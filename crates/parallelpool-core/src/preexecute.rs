@@ -14,7 +14,7 @@ use crate::state::database::ViewDatabase;
 use crate::state::{Account, StateView};
 use crate::tx::charges::charges;
 use crate::tx::{RecoveredTransaction, SharedTransaction, Transaction};
-use crate::workers::Workers;
+use crate::workers::{Priority, Workers};
 
 /// Where and how to look.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl PreExecution<'_> {
         workers: &Workers,
         transactions: &[SharedTransaction],
     ) -> Result<Vec<AccessSet>, StateError> {
-        workers.map(transactions, |tx| self.run(tx)).into_iter().collect()
+        workers.map_at(Priority::PreExecution, transactions, |tx| self.run(tx)).into_iter().collect()
     }
 
     /// The access set of one transaction.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parallelpool_core::tx::decode::{DecodeError, decode};
 use parallelpool_core::tx::recover::{SenderError, recover_sender};
 use parallelpool_core::tx::{Authorization, RecoveredTransaction, SharedTransaction, Tag, Transaction};
+use parallelpool_core::workers::Priority;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
@@ -290,7 +291,7 @@ pub fn decode_transactions<'py>(
     let raw: Vec<PyBackedBytes> = raw.into_iter().map(PyBackedBytes::from).collect();
     let workers = Arc::clone(&workers.inner);
     let outcomes = detached(py, || {
-        Ok(workers.map(&raw, |bytes| match decode(bytes, parallel_tx_type) {
+        Ok(workers.map_at(Priority::Recovery, &raw, |bytes| match decode(bytes, parallel_tx_type) {
             Err(error) => Err(error.for_chain(chain_id)),
             Ok(tx) => Ok(match recover_sender(&tx, chain_id) {
                 Ok(sender) => State::Recovered(Arc::new(RecoveredTransaction { tx, sender })),

@@ -13,7 +13,7 @@ use super::{Authorization, RecoveredTransaction, Transaction};
 use crate::chainspec::Fork;
 use crate::error::CoreError;
 use crate::primitives::{Address, B256, U256, keccak256};
-use crate::workers::Workers;
+use crate::workers::{Priority, Workers};
 
 /// Order of the curve's group.
 const CURVE_ORDER: U256 = U256::from_be_slice(&secp256k1::constants::CURVE_ORDER);
@@ -96,7 +96,7 @@ pub fn recover_list(
     transactions: &[Transaction],
     chain_id: u64,
 ) -> Vec<Result<Address, SenderError>> {
-    workers.map(transactions, |tx| recover_sender(tx, chain_id))
+    workers.map_at(Priority::Recovery, transactions, |tx| recover_sender(tx, chain_id))
 }
 
 /// Parity and signed hash of a legacy transaction.
