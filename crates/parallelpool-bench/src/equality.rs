@@ -1,8 +1,9 @@
-//! Whether two executions of a block came to the same: gas, receipts, bloom, every account and slot.
+//! Whether executions of a block came to the same: gas, receipts, bloom, every account and slot.
 
 use parallelpool_core::block::{BlockOutcome, Receipt};
 use parallelpool_core::chainspec::Fork;
-use parallelpool_core::error::{CoreError, StateError};
+use parallelpool_core::error::StateError;
+use parallelpool_core::primitives::Bloom;
 use parallelpool_core::replay::compare_changes;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, AccountChange, StateChanges, StateView};
@@ -11,30 +12,74 @@ use revm::state::{Account as JournalAccount, EvmState};
 use crate::baseline::{PlainOutcome, PlainReceipt};
 use crate::workloads::BenchBlock;
 
-/// Where our execution of a block differs from the plain loop's. Empty: nowhere.
-pub fn differences(
-    block: &BenchBlock,
-    plain: &PlainOutcome,
-    ours: &BlockOutcome,
-) -> Result<Vec<String>, CoreError> {
-    let mut found = Vec::new();
-    if plain.gas_used != ours.gas_used {
-        found.push(format!("gas used: {} against {}", plain.gas_used, ours.gas_used));
+/// What a block comes to by the plain loop.
+#[derive(Debug)]
+pub struct Reference<'a> {
+    block: &'a BenchBlock,
+    receipts: Vec<PlainReceipt>,
+    gas_used: u64,
+    bloom: Bloom,
+    changes: StateChanges,
+}
+
+impl<'a> Reference<'a> {
+    /// Takes an outcome of the plain loop as the measure for others.
+    pub fn new(block: &'a BenchBlock, plain: PlainOutcome) -> Result<Self, StateError> {
+        let changes = changes_of(&plain.state, &block.state, block.rules.fork)?;
+        let PlainOutcome { receipts, gas_used, bloom, state: _ } = plain;
+        Ok(Self { block, receipts, gas_used, bloom, changes })
     }
-    if plain.bloom != ours.bloom {
-        found.push("bloom".into());
+
+    /// Gas of the whole block.
+    pub fn gas_used(&self) -> u64 {
+        self.gas_used
     }
-    if plain.receipts.len() != ours.receipts.len() {
-        found.push(format!("{} receipts against {}", plain.receipts.len(), ours.receipts.len()));
-    }
-    for (index, (plain, ours)) in plain.receipts.iter().zip(&ours.receipts).enumerate() {
-        if !is_same_receipt(plain, ours) {
-            found.push(format!("receipt {index}: {plain:?} against {ours:?}"));
+
+    /// Where our execution of the block differs. Empty: nowhere.
+    pub fn differences(&self, ours: &BlockOutcome) -> Vec<String> {
+        let mut found = self.header_differences(ours.gas_used, ours.bloom, ours.receipts.len());
+        for (index, (plain, ours)) in self.receipts.iter().zip(&ours.receipts).enumerate() {
+            if !is_same_receipt(plain, ours) {
+                found.push(format!("receipt {index}: {plain:?} against {ours:?}"));
+            }
         }
+        found.extend(self.change_differences(&ours.changes));
+        found
     }
-    let changes = changes_of(&plain.state, &block.state, block.rules.fork)?;
-    found.extend(compare_changes(&changes, &ours.changes));
-    Ok(found)
+
+    /// Where another execution by the plain loop differs.
+    pub fn plain_differences(&self, other: &PlainOutcome) -> Result<Vec<String>, StateError> {
+        let mut found = self.header_differences(other.gas_used, other.bloom, other.receipts.len());
+        if self.receipts != other.receipts {
+            found.push("receipts".into());
+        }
+        let changes = changes_of(&other.state, &self.block.state, self.block.rules.fork)?;
+        found.extend(self.change_differences(&changes));
+        Ok(found)
+    }
+
+    fn header_differences(&self, gas_used: u64, bloom: Bloom, receipts: usize) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.gas_used != gas_used {
+            found.push(format!("gas used: {} against {gas_used}", self.gas_used));
+        }
+        if self.bloom != bloom {
+            found.push("bloom".into());
+        }
+        if self.receipts.len() != receipts {
+            found.push(format!("{} receipts against {receipts}", self.receipts.len()));
+        }
+        found
+    }
+
+    /// New code is not compared byte by byte: its hash is in the account.
+    fn change_differences(&self, changes: &StateChanges) -> Vec<String> {
+        if self.changes.accounts == changes.accounts {
+            return Vec::new();
+        }
+        let others = StateChanges { accounts: changes.accounts.clone(), codes: Default::default() };
+        compare_changes(&self.changes, &others)
+    }
 }
 
 fn is_same_receipt(plain: &PlainReceipt, ours: &Receipt) -> bool {
@@ -45,7 +90,7 @@ fn is_same_receipt(plain: &PlainReceipt, ours: &Receipt) -> bool {
 }
 
 /// The true changes that a journal amounts to, found by asking the state before for every account
-/// and slot in it. New code is not listed: its hash is in the account.
+/// and slot in it.
 fn changes_of(journal: &EvmState, before: &MemoryState, fork: Fork) -> Result<StateChanges, StateError> {
     let mut changes = StateChanges::default();
     for (address, account) in journal {

@@ -12,4 +12,6 @@
 
 pub mod baseline;
 pub mod equality;
+pub mod lists;
+pub mod measure;
 pub mod workloads;

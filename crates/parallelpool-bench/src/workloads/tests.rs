@@ -7,7 +7,7 @@ use parallelpool_core::executor::Executor;
 
 use super::*;
 use crate::baseline::PlainBlock;
-use crate::equality;
+use crate::equality::Reference;
 
 fn small(workers: &Workers, name: &str) -> Option<Workload> {
     let making = Making { scale: 0.002, ..Making::new(workers) };
@@ -25,13 +25,14 @@ fn all_ways_of_executing_a_family_agree_and_nothing_fails() {
             let plain = PlainBlock::new(block).execute().expect("a valid block");
             let is_made = family.name != "mainnet";
             assert!(!is_made || plain.receipts.iter().all(|receipt| receipt.success), "{}", family.name);
+            let reference = Reference::new(block, plain).expect("maps do not fail");
             for (mode, threads) in [(Mode::Serial, 1), (Mode::Parallel, 1), (Mode::Parallel, 2)] {
                 let options = ExecuteOptions { mode, threads, ..ExecuteOptions::default() };
                 let (rules, context) = (&block.rules, &block.block);
                 let ours = executor
                     .execute_transactions(rules, context, &block.transactions, &block.state, &options)
                     .expect("a valid block");
-                let found = equality::differences(block, &plain, &ours).expect("maps do not fail");
+                let found = reference.differences(&ours);
                 assert_eq!(found, Vec::<String>::new(), "{} {} {mode:?} {threads}", family.name, block.label);
             }
         }
@@ -54,7 +55,7 @@ fn a_difference_is_found() {
     let contract = block.transactions[0].tx.to.expect("a call");
     let slots = &mut plain.state.get_mut(&contract).expect("it was called").storage;
     slots.values_mut().for_each(|slot| slot.present_value += U256::ONE);
-    let found = equality::differences(block, &plain, &ours).expect("maps do not fail");
+    let found = Reference::new(block, plain).expect("maps do not fail").differences(&ours);
     assert_eq!(found.len(), 3, "{found:?}");
 }
 
