@@ -1,9 +1,13 @@
 //! Programs that measure, kept apart from what they measure.
 //!
 //! ```text
-//! workloads   blocks made from a seed, or read from files      (file: the format others read too)
-//! baseline    a plain revm loop over such a block, the neutral measure
-//! equality    that all ways of executing it came to the same state
+//! workloads    blocks made from a seed, or recorded ones
+//! file         the same as files that other executors read too
+//! baseline     a plain revm loop over such a block: the neutral measure
+//! equality     that all ways of executing it come to the same
+//! measure      samples of each way, in interleaved rounds    (lists, state_root: what is around it)
+//! report       figures and the JSON document                 (table, machine)
+//! command      the command line
 //! ```
 //!
 //! Everything here is deterministic but for the times: the same name, scale and seed give the same
@@ -11,7 +15,17 @@
 #![forbid(unsafe_code)]
 
 pub mod baseline;
+pub mod command;
 pub mod equality;
+pub mod file;
+mod hex;
 pub mod lists;
+pub mod machine;
 pub mod measure;
+pub mod report;
+pub mod state_root;
+pub mod table;
 pub mod workloads;
+
+/// Who gives out memory in every program that measures: the daemon has the same.
+pub const ALLOCATOR: &str = "mimalloc";

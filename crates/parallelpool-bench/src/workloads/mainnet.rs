@@ -1,13 +1,11 @@
 //! Recorded mainnet blocks: files of the replay format, gzip or not.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
 use parallelpool_core::error::CoreError;
-use parallelpool_core::replay::{self, ReplayBlock};
 
 use super::{BenchBlock, Making};
+use crate::file;
 
 const ENDINGS: [&str; 2] = [".json.gz", ".json"];
 
@@ -52,26 +50,12 @@ pub(super) fn one(making: &Making<'_>, number: &str) -> Result<BenchBlock, CoreE
                 making.recorded.display()
             ))
         })?;
-    let text = read_text(&path)?;
-    let ReplayBlock { rules, block, transactions, state, expected: _ } = replay::parse(&text)
-        .map_err(|error| CoreError::InvalidArgument(format!("{}: {error}", path.display())))?;
-    let block_hashes = state.block_hashes().collect();
-    Ok(BenchBlock { label: block.number.to_string(), rules, block, state, block_hashes, transactions })
+    let named = |error: CoreError| CoreError::InvalidArgument(format!("{}: {error}", path.display()));
+    let mut workload = file::recorded(&file::read_text(&path)?).map_err(named)?;
+    Ok(workload.blocks.remove(0))
 }
 
 fn number_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))?.parse().ok()
-}
-
-/// A file's content, unpacked if its name ends in `.gz`.
-pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, CoreError> {
-    let failed = |error: std::io::Error| CoreError::InvalidArgument(format!("{}: {error}", path.display()));
-    let content = std::fs::read(path).map_err(failed)?;
-    if path.extension().is_none_or(|ending| ending != "gz") {
-        return Ok(content);
-    }
-    let mut text = Vec::new();
-    GzDecoder::new(&content[..]).read_to_end(&mut text).map_err(failed)?;
-    Ok(text)
 }
