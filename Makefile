@@ -90,8 +90,9 @@ bench: build ## time real blocks, serial against parallel
 test: lint typecheck test-rust test-python ## check everything: lint, types, Rust tests, Python tests
 
 .PHONY: test-all
-# Random blocks for the parallel executor; make test runs 2,000.
+# Random blocks for the parallel executor; make test runs 2,000. Schedules of its workers: 10,000.
 test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 15000
+test-all: export PARALLELPOOL_SCHEDULES ?= 500000
 test-all: lint typecheck test-rust clients ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 	$(CARGO) test --release --locked --workspace -- --ignored slow_

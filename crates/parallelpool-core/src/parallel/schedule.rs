@@ -134,7 +134,15 @@ impl Schedule {
                 self.release(*successor);
             }
         }
-        self.held_back.fetch_sub(successors.len() as u32, Ordering::AcqRel);
+        let taken = successors.len() as u32;
+        if self.held_back.fetch_sub(taken, Ordering::AcqRel) == taken {
+            // The successors may all have been run and committed by now, and a worker that looked
+            // in between sleeps because this number was not zero.
+            fence(Ordering::SeqCst);
+            if self.is_handed_out() {
+                self.idle.notify();
+            }
+        }
         kept
     }
 
