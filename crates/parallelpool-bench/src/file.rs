@@ -248,6 +248,7 @@ impl Environment {
             chain_id: self.chain_id.0,
             blobs,
             parallel_tx_type: self.parallel_tx_type,
+            amsterdam: Default::default(),
         })
     }
 

@@ -127,6 +127,19 @@ pub struct ChainSpec {
     pub pays_block_rewards: bool,
     /// Terminal total difficulty, where the document names one.
     pub terminal_total_difficulty: Option<U256>,
+    /// Which Amsterdam this chain has.
+    pub amsterdam: Amsterdam,
+}
+
+/// State of Amsterdam's rules, which still move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Amsterdam {
+    /// The newest that the EVM knows.
+    #[default]
+    Newest,
+    /// As of April 2026, when the public tests were filled: other prices. Known to execution only,
+    /// not to the pool.
+    April2026,
 }
 
 /// The rules that hold at one block.
@@ -142,6 +155,15 @@ pub struct Rules {
     pub blobs: Option<BlobParameters>,
     /// Type byte of parallel transactions, where they are on and London is active.
     pub parallel_tx_type: Option<u8>,
+    /// Which Amsterdam.
+    pub amsterdam: Amsterdam,
+}
+
+impl Rules {
+    /// Whether Amsterdam holds as of April 2026.
+    pub(crate) fn is_amsterdam_draft(&self) -> bool {
+        self.fork >= Fork::Amsterdam && self.amsterdam == Amsterdam::April2026
+    }
 }
 
 impl ChainSpec {
@@ -218,6 +240,7 @@ impl ChainSpec {
             chain_id: self.chain_id,
             blobs,
             parallel_tx_type: self.parallel_tx_type.filter(|_| fork >= Fork::London),
+            amsterdam: self.amsterdam,
         }
     }
 }

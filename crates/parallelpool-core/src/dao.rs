@@ -27,6 +27,11 @@ pub(crate) fn apply<V: StateView>(state: &mut Overlay<V>) -> Result<(), StateErr
     Ok(())
 }
 
+/// All accounts that [`apply`] touches.
+pub(crate) fn accounts() -> impl Iterator<Item = Address> {
+    DRAINED.into_iter().chain([WITHDRAWAL_CONTRACT])
+}
+
 /// The 116 accounts that are drained.
 const DRAINED: [Address; 116] = [
     address!("d4fe7bc31cedb7bfb8a345f31e668033056b2728"),

@@ -81,6 +81,10 @@ pub enum StateError {
     /// The execution ran past its deadline.
     #[error("execution interrupted")]
     Interrupted,
+    /// The block access list that answers reads does not name this key, so it is wrong; never leaves
+    /// the executor.
+    #[error("{0:?} is not in the block access list")]
+    NotListed(StateKey),
     /// Speculative execution was called off; never leaves the executor.
     #[error("speculation aborted")]
     Speculation,

@@ -12,13 +12,14 @@ use parking_lot::Mutex;
 use crate::block::{
     BlockContext, BlockOutcome, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, LeftOut, Mode,
 };
+use crate::block_access_list::{BlockAccessIndex, ListCourse, WrongAccessList};
 use crate::chainspec::{ChainSpec, Rules};
 use crate::error::{CoreError, StateError};
 use crate::parallel;
-use crate::primitives::B256;
+use crate::primitives::{B256, Bytes};
 use crate::serial::{self, Caller, Job, JobOutcome};
-use crate::state::StateView;
 use crate::state::overlay::Overlay;
+use crate::state::{StateChanges, StateView};
 use crate::system;
 use crate::tx::{RecoveredTransaction, SharedTransaction};
 use crate::workers::Workers;
@@ -36,6 +37,9 @@ pub enum ExecuteError {
         /// What is wrong with it.
         reason: Box<InvalidTransaction>,
     },
+    /// The block access list that came with the block is not that of its execution.
+    #[error(transparent)]
+    AccessList(Box<WrongAccessList>),
     /// The execution itself failed, or a system call did.
     #[error(transparent)]
     Core(#[from] CoreError),
@@ -102,8 +106,8 @@ impl Executor {
         match self.whole_block(spec, &job, state) {
             Ok(built) => Ok(built),
             Err(ExecuteError::Core(error)) => Err(error),
-            Err(refused @ ExecuteError::Transaction { .. }) => {
-                unreachable!("building leaves invalid transactions out: {refused}")
+            Err(refused @ (ExecuteError::Transaction { .. } | ExecuteError::AccessList(_))) => {
+                unreachable!("building leaves invalid transactions out and takes no list: {refused}")
             }
         }
     }
@@ -118,11 +122,12 @@ impl Executor {
         options: &ExecuteOptions,
     ) -> Result<BlockOutcome, ExecuteError> {
         let job = Job { rules, block, transactions, caller: Caller::Import, options };
-        let mut done = self.transactions(&job, state)?;
+        let mut list = ListCourse::new(&job, state, &self.workers)?;
+        let mut done = self.transactions(&job, &list, state)?;
+        list.transactions(state, &done.transaction_changes, &mut done.transaction_touched)?;
         let changes = std::mem::take(&mut done.changes);
-        let (mut outcome, _, _) = assemble(done);
-        outcome.changes = changes;
-        Ok(outcome)
+        let (outcome, _, _) = assemble(done, options);
+        Ok(BlockOutcome { changes, access_list: list.finish()?, ..outcome })
     }
 
     fn whole_block(
@@ -132,22 +137,71 @@ impl Executor {
         state: &dyn StateView,
     ) -> Result<BuildOutcome, ExecuteError> {
         let (rules, block) = (job.rules, job.block);
+        let mut list = ListCourse::new(job, state, &self.workers)?;
         let mut overlay = Overlay::new(state);
-        system::before_transactions(spec, rules, block, &mut overlay)?;
-        let changes_before = if job.options.keep_transaction_changes {
-            overlay.clone().into_changes()?
-        } else {
-            Default::default()
-        };
-        let done = self.transactions(job, &overlay)?;
+        let mut touched = list.is_on().then(Vec::new);
+        system::before_transactions(spec, rules, block, &mut overlay, &mut touched)?;
+        let mut changes_before = StateChanges::default();
+        if job.options.keep_transaction_changes || list.is_on() {
+            changes_before = overlay.clone().into_changes()?;
+        }
+        list.surroundings(0, state, &changes_before, &touched.unwrap_or_default())?;
+        let mut done = self.transactions(job, &list, &overlay)?;
+        list.transactions(&overlay, &done.transaction_changes, &mut done.transaction_touched)?;
         overlay.apply(&done.changes);
-        let requests = system::after_transactions(spec, rules, block, done.ledger.receipts(), &mut overlay)?;
-        let (outcome, included, left_out) = assemble(done);
-        let outcome = BlockOutcome { requests, changes: overlay.into_changes()?, changes_before, ..outcome };
+        let requests = self.after_transactions(spec, job, &done, &mut overlay, &mut list)?;
+        let (outcome, included, left_out) = assemble(done, job.options);
+        if !job.options.keep_transaction_changes {
+            changes_before = StateChanges::default();
+        }
+        let (changes, access_list) = (overlay.into_changes()?, list.finish()?);
+        let outcome = BlockOutcome { requests, changes, changes_before, access_list, ..outcome };
         Ok(BuildOutcome { included, left_out, outcome })
     }
 
-    fn transactions(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
+    /// What follows the transactions; where a list is wanted, its changes are told apart.
+    fn after_transactions(
+        &self,
+        spec: &ChainSpec,
+        job: &Job<'_>,
+        done: &JobOutcome,
+        overlay: &mut Overlay<&dyn StateView>,
+        list: &mut ListCourse<'_>,
+    ) -> Result<Option<Vec<Bytes>>, ExecuteError> {
+        let (rules, block, receipts) = (job.rules, job.block, done.ledger.receipts());
+        if !list.is_on() {
+            return Ok(system::after_transactions(spec, rules, block, receipts, overlay, &mut None)?);
+        }
+        let last = BlockAccessIndex::try_from(done.included.len() + 1).expect("far fewer fit a block");
+        let mut touched = Some(Vec::new());
+        let before: &dyn StateView = &*overlay;
+        let mut after = Overlay::new(before);
+        let requests = system::after_transactions(spec, rules, block, receipts, &mut after, &mut touched)?;
+        let changes = after.into_changes()?;
+        list.surroundings(last, before, &changes, &touched.unwrap_or_default())?;
+        overlay.apply(&changes);
+        Ok(requests)
+    }
+
+    fn transactions(
+        &self,
+        job: &Job<'_>,
+        list: &ListCourse<'_>,
+        state: &dyn StateView,
+    ) -> Result<JobOutcome, ExecuteError> {
+        if list.answers_reads() {
+            return list.run(&*self.workers_for(job.options.threads)?, job, state);
+        }
+        if list.is_on() && !(job.options.keep_transaction_changes && job.options.keep_touched) {
+            let options =
+                ExecuteOptions { keep_transaction_changes: true, keep_touched: true, ..job.options.clone() };
+            return self.in_order(&Job { options: &options, ..*job }, state);
+        }
+        self.in_order(job, state)
+    }
+
+    /// The result of executing the transactions in order, by one thread or by all.
+    fn in_order(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
         let speculates = match job.options.mode {
             Mode::Serial => false,
             Mode::Parallel => true,
@@ -203,7 +257,8 @@ fn expected_ns(tx: &RecoveredTransaction) -> u64 {
     TRANSFER_NS + tx.tx.gas_limit.min(TELLING_GAS) / GAS_PER_NS
 }
 
-fn assemble(done: JobOutcome) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
+/// The outcome as it was asked for.
+fn assemble(done: JobOutcome, options: &ExecuteOptions) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
     let JobOutcome {
         ledger, included, left_out, transaction_changes, transaction_touched, statistics, ..
     } = done;
@@ -215,8 +270,8 @@ fn assemble(done: JobOutcome) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
         blob_gas_used,
         bloom,
         outputs,
-        transaction_changes,
-        transaction_touched,
+        transaction_changes: if options.keep_transaction_changes { transaction_changes } else { Vec::new() },
+        transaction_touched: if options.keep_touched { transaction_touched } else { Vec::new() },
         statistics,
         ..BlockOutcome::default()
     };

@@ -16,6 +16,7 @@ pub use ommers::validate_ommers;
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 
 use crate::block::BlockOutcome;
+use crate::block_access_list::WrongAccessList;
 use crate::block_codec::{Block, check_body_roots, header_hash};
 use crate::chainspec::{ChainSpec, Fork};
 use crate::primitives::{B64, B256, U256};
@@ -132,7 +133,8 @@ pub fn validate_block(
 
 /// Checks what a header promises about its block's execution, in geth's order.
 ///
-/// Before Byzantium the receipts must carry their state roots by now.
+/// Before Byzantium the receipts must carry their state roots by now, from Amsterdam on the outcome
+/// must have its block access list.
 pub fn validate_outcome(
     header: &Header,
     outcome: &BlockOutcome,
@@ -172,10 +174,20 @@ pub fn validate_outcome(
         }
         _ => {}
     }
+    check_access_list(header, outcome).map_err(|wrong| InvalidHeader::Outcome(wrong.to_string()))?;
     if header.state_root != state_root {
         return differs("merkle root", format!("{:x}", header.state_root), format!("{state_root:x}"));
     }
     Ok(())
+}
+
+/// From Amsterdam on the header commits to the block access list, and the gas limit bounds it.
+fn check_access_list(header: &Header, outcome: &BlockOutcome) -> Result<(), WrongAccessList> {
+    let Some(remote) = header.block_access_list_hash else { return Ok(()) };
+    let list = outcome.access_list.as_ref().expect("executions of such blocks are asked for it");
+    list.check_bound(header.gas_limit)?;
+    let local = list.hash();
+    if remote == local { Ok(()) } else { Err(WrongAccessList::Hash { header: remote, list: local }) }
 }
 
 /// All but the parent's hash: ommers name theirs by other means.

@@ -80,7 +80,7 @@ pub fn replay(
     match executed {
         Ok(outcome) => Ok((judge(block, &outcome), Some(outcome))),
         Err(ExecuteError::Core(error)) => Err(error),
-        Err(refused @ ExecuteError::Transaction { .. }) => {
+        Err(refused @ (ExecuteError::Transaction { .. } | ExecuteError::AccessList(_))) => {
             let mut verdict = judge(block, &BlockOutcome::default());
             verdict.differences = vec![refused.to_string()];
             Ok((verdict, None))

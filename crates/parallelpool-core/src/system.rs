@@ -11,7 +11,7 @@ use alloy_primitives::address;
 use crate::block::{BlockContext, Receipt};
 use crate::chainspec::{ChainSpec, Fork, Rules};
 use crate::error::{CoreError, StateError};
-use crate::evm::{Evm, SystemCall};
+use crate::evm::{Evm, SystemCall, TouchedAccount};
 use crate::primitives::{Address, B256, Bytes, KECCAK_EMPTY, U256};
 use crate::state::StateView;
 use crate::state::database::ViewDatabase;
@@ -39,23 +39,28 @@ const OMMER_SHARES: u64 = 8;
 /// Including an ommer earns a thirty-second of the reward.
 const INCLUSION_SHARE: u64 = 32;
 
+/// What is touched around the transactions; `None` where nobody wants to know.
+pub(crate) type Touched = Option<Vec<TouchedAccount>>;
+
 /// Applies what precedes the transactions.
 pub(crate) fn before_transactions<V: StateView>(
     spec: &ChainSpec,
     rules: &Rules,
     block: &BlockContext,
     state: &mut Overlay<V>,
+    touched: &mut Touched,
 ) -> Result<(), CoreError> {
     if spec.activation_block(Fork::Dao) == Some(block.number) {
         crate::dao::apply(state)?;
+        crate::dao::accounts().for_each(|address| touch(touched, address));
     }
     if rules.fork >= Fork::Cancun
         && let Some(root) = block.parent_beacon_block_root
     {
-        call_unchecked(rules, block, state, BEACON_ROOTS_CONTRACT, root)?;
+        call_unchecked(rules, block, state, touched, BEACON_ROOTS_CONTRACT, root)?;
     }
     if rules.fork >= Fork::Prague {
-        call_unchecked(rules, block, state, HISTORY_STORAGE_CONTRACT, block.parent_hash)?;
+        call_unchecked(rules, block, state, touched, HISTORY_STORAGE_CONTRACT, block.parent_hash)?;
     }
     Ok(())
 }
@@ -68,15 +73,16 @@ pub(crate) fn after_transactions<V: StateView>(
     block: &BlockContext,
     receipts: &[Receipt],
     state: &mut Overlay<V>,
+    touched: &mut Touched,
 ) -> Result<Option<Vec<Bytes>>, CoreError> {
     let requests = if rules.fork >= Fork::Prague {
         let mut requests = Vec::new();
         let deposits = deposits::collect(receipts, &spec.deposit_contract)
             .map_err(|reason| CoreError::BlockRefused { number: block.number, reason })?;
         push_request(&mut requests, DEPOSIT_REQUEST, &deposits);
-        let withdrawals = call_checked(rules, block, state, WITHDRAWAL_REQUEST_CONTRACT)?;
+        let withdrawals = call_checked(rules, block, state, touched, WITHDRAWAL_REQUEST_CONTRACT)?;
         push_request(&mut requests, WITHDRAWAL_REQUEST, &withdrawals);
-        let consolidations = call_checked(rules, block, state, CONSOLIDATION_REQUEST_CONTRACT)?;
+        let consolidations = call_checked(rules, block, state, touched, CONSOLIDATION_REQUEST_CONTRACT)?;
         push_request(&mut requests, CONSOLIDATION_REQUEST, &consolidations);
         Some(requests)
     } else {
@@ -85,9 +91,10 @@ pub(crate) fn after_transactions<V: StateView>(
     for withdrawal in block.withdrawals.iter().flatten() {
         let amount = U256::from(withdrawal.amount) * U256::from(WEI_PER_GWEI);
         state.credit(withdrawal.address, amount, rules.spec_id)?;
+        touch(touched, withdrawal.address);
     }
     if spec.pays_block_rewards && rules.fork < Fork::Paris {
-        pay_rewards(rules, block, state)?;
+        pay_rewards(rules, block, state, touched)?;
     }
     Ok(requests)
 }
@@ -97,11 +104,13 @@ fn call_unchecked<V: StateView>(
     rules: &Rules,
     block: &BlockContext,
     state: &mut Overlay<V>,
+    touched: &mut Touched,
     contract: Address,
     input: B256,
 ) -> Result<(), CoreError> {
+    touch(touched, contract);
     if has_code(state, &contract)? {
-        call(rules, block, state, contract, Bytes::copy_from_slice(input.as_slice()))?;
+        call(rules, block, state, touched, contract, Bytes::copy_from_slice(input.as_slice()))?;
     }
     Ok(())
 }
@@ -111,13 +120,15 @@ fn call_checked<V: StateView>(
     rules: &Rules,
     block: &BlockContext,
     state: &mut Overlay<V>,
+    touched: &mut Touched,
     contract: Address,
 ) -> Result<Bytes, CoreError> {
     let refused = |reason| CoreError::BlockRefused { number: block.number, reason };
+    touch(touched, contract);
     if !has_code(state, &contract)? {
         return Err(refused(format!("system contract {contract} has no code")));
     }
-    let (failure, output) = call(rules, block, state, contract, Bytes::new())?;
+    let (failure, output) = call(rules, block, state, touched, contract, Bytes::new())?;
     match failure {
         None => Ok(output),
         Some(words) => Err(refused(format!("system call to {contract} failed: {words}"))),
@@ -134,13 +145,24 @@ fn call<V: StateView>(
     rules: &Rules,
     block: &BlockContext,
     state: &mut Overlay<V>,
+    touched: &mut Touched,
     contract: Address,
     input: Bytes,
 ) -> Result<(Option<String>, Bytes), CoreError> {
-    let outcome = Evm::new(rules, block, ViewDatabase(&*state)).system_call(contract, input)?;
-    let SystemCall { halt, output, writes } = outcome;
+    let mut evm = Evm::new(rules, block, ViewDatabase(&*state));
+    evm.record_touched(touched.is_some());
+    let SystemCall { halt, output, writes, touched: loaded } = evm.system_call(contract, input)?;
     state.write(&writes, [])?;
+    if let Some(touched) = touched {
+        touched.extend(loaded);
+    }
     Ok((halt, output))
+}
+
+fn touch(touched: &mut Touched, address: Address) {
+    if let Some(touched) = touched {
+        touched.push(TouchedAccount { address, slots: Vec::new() });
+    }
 }
 
 fn push_request(requests: &mut Vec<Bytes>, kind: u8, content: &[u8]) {
@@ -153,6 +175,7 @@ fn pay_rewards<V: StateView>(
     rules: &Rules,
     block: &BlockContext,
     state: &mut Overlay<V>,
+    touched: &mut Touched,
 ) -> Result<(), StateError> {
     let ethers = match rules.fork {
         fork if fork >= Fork::Constantinople => 2,
@@ -167,7 +190,9 @@ fn pay_rewards<V: StateView>(
             reward * U256::from(shares) / U256::from(OMMER_SHARES),
             rules.spec_id,
         )?;
+        touch(touched, ommer.beneficiary);
     }
     let inclusions = reward / U256::from(INCLUSION_SHARE) * U256::from(block.ommers.len());
+    touch(touched, block.beneficiary);
     state.credit(block.beneficiary, reward + inclusions, rules.spec_id)
 }

@@ -43,7 +43,14 @@ const SELECTOR_CODE: &[u8] = &[0x5f, 0x35, 0x5f, 0x55, 0x00];
 
 fn rules() -> Rules {
     let fork = Fork::Osaka;
-    Rules { fork, spec_id: fork.spec_id(), chain_id: 1, blobs: None, parallel_tx_type: Some(5) }
+    Rules {
+        fork,
+        spec_id: fork.spec_id(),
+        chain_id: 1,
+        blobs: None,
+        parallel_tx_type: Some(5),
+        amsterdam: Default::default(),
+    }
 }
 
 fn block() -> BlockContext {

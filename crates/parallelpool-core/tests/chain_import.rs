@@ -312,6 +312,7 @@ fn attributes_of(block: &Block) -> BlockAttributes {
         extra_data: header.extra_data.clone(),
         parent_beacon_block_root: header.parent_beacon_block_root,
         withdrawals: block.withdrawals.clone(),
+        slot_number: header.slot_number,
     }
 }
 

@@ -65,7 +65,14 @@ fn bytes(text: &str) -> Vec<u8> {
 
 fn rules(fork: Fork) -> Rules {
     let parallel_tx_type = (fork >= Fork::London).then_some(PARALLEL_TYPE);
-    Rules { fork, spec_id: fork.spec_id(), chain_id: CHAIN_ID, blobs: None, parallel_tx_type }
+    Rules {
+        fork,
+        spec_id: fork.spec_id(),
+        chain_id: CHAIN_ID,
+        blobs: None,
+        parallel_tx_type,
+        amsterdam: Default::default(),
+    }
 }
 
 /// Before its fork a type's own charges are zero in the one table and not in the other.
@@ -131,7 +138,7 @@ fn check_accepted(answer: &Answer, raw: &[u8], tx: &Transaction) {
             assert_eq!(answer.signing_hash, Some(tx.signing_hash.to_string()), "{input}");
             for (index, fork) in FORKS.into_iter().enumerate() {
                 if fork >= first_fork_of(tx.tx_type) {
-                    let Charges { intrinsic, floor } = charges(tx, Some(&sender), &rules(fork));
+                    let Charges { intrinsic, floor, .. } = charges(tx, Some(&sender), &rules(fork));
                     assert_eq!(answer.intrinsic[index], intrinsic.to_string(), "{fork:?} {input}");
                     assert_eq!(answer.floor[index], floor.to_string(), "{fork:?} {input}");
                 }

@@ -91,6 +91,7 @@ fn rules(fork: Fork) -> Rules {
         chain_id: CHAIN_ID,
         blobs: Some(BlobParameters { target: 3, max: 6, base_fee_update_fraction: 3_338_477 }),
         parallel_tx_type: (fork >= Fork::London).then_some(PARALLEL_TYPE),
+        amsterdam: Default::default(),
     }
 }
 

@@ -60,6 +60,7 @@ impl PyBlockAttributes {
             extra_data: extra_data.into(),
             parent_beacon_block_root: parent_beacon_block_root.map(convert::hash).transpose()?,
             withdrawals: withdrawals.transpose()?,
+            slot_number: None,
         };
         Ok(Self { inner })
     }

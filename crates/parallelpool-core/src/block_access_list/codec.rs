@@ -50,11 +50,18 @@ impl BlockAccessList {
         keccak256(self.encode())
     }
 
+    /// Whether a block with this gas limit may have a list of this length.
+    pub fn check_bound(&self, gas_limit: u64) -> Result<(), WrongAccessList> {
+        self.check_items(most_items(gas_limit))
+    }
+
+    fn check_items(&self, most: usize) -> Result<(), WrongAccessList> {
+        if self.items() > most { Err(WrongAccessList::TooManyItems { most }) } else { Ok(()) }
+    }
+
     /// Whether the list is in canonical order and holds no more than `most_items`; a decoded one is.
     pub fn check_form(&self, most_items: usize) -> Result<(), WrongAccessList> {
-        if self.items() > most_items {
-            return Err(WrongAccessList::TooManyItems { most: most_items });
-        }
+        self.check_items(most_items)?;
         let mut before = None;
         for (position, account) in self.accounts.iter().enumerate() {
             check_account(position, before, account)?;

@@ -7,10 +7,16 @@
 //! named by [`WrongAccessList`], by the first index and entry that do not hold. Two lists are equal
 //! exactly when their bytes are, since the canonical order is the only one that is accepted.
 
+mod build;
 mod codec;
+mod course;
+mod execute;
+mod verify;
+mod view;
 mod wrong;
 
 pub use codec::{GAS_PER_ITEM, most_items};
+pub(crate) use course::ListCourse;
 pub use wrong::{Entry, WrongAccessList};
 
 use crate::primitives::{Address, Bytes, U256};

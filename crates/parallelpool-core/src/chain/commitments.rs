@@ -38,6 +38,10 @@ pub(super) fn complete_header(header: &mut Header, outcome: &BlockOutcome, state
     header.logs_bloom = outcome.bloom;
     header.gas_used = outcome.gas_used;
     header.blob_gas_used = header.blob_gas_used.map(|_| outcome.blob_gas_used);
+    if header.block_access_list_hash.is_some() {
+        let list = outcome.access_list.as_ref().expect("executions of such blocks are asked for it");
+        header.block_access_list_hash = Some(list.hash());
+    }
     header.requests_hash = outcome.requests.as_deref().map(roots::requests_hash);
 }
 

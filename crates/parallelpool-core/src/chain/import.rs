@@ -44,20 +44,18 @@ impl Chain {
         }
         self.check_against_parent(&head, &block, refuse)?;
         let rules = self.spec.rules_of(&block.header);
-        if rules.fork >= Fork::Amsterdam {
-            return Err(refuse("block access lists (Amsterdam) are not supported".into()));
-        }
         let transactions =
             block.recover_transactions(&rules, &self.workers).map_err(|error| refuse(error.to_string()))?;
         let options = ExecuteOptions {
             keep_transaction_changes: options.keep_transaction_changes || keeps_intermediate_roots(&rules),
+            produce_access_list: options.produce_access_list || rules.fork >= Fork::Amsterdam,
             ..options.clone()
         };
         let mut outcome = self
             .executor
             .execute(&self.spec, &block.context(), &transactions, &*head.snapshot, &options)
             .map_err(|error| match error {
-                ExecuteError::Transaction { .. } => refuse(error.to_string()),
+                ExecuteError::Transaction { .. } | ExecuteError::AccessList(_) => refuse(error.to_string()),
                 ExecuteError::Core(error) => error,
             })?;
         let trie = commit_to_state(&rules, &mut outcome, &head.snapshot, &self.workers)?;

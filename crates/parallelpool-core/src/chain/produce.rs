@@ -7,7 +7,10 @@ use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 use super::blocks::ChainBlock;
 use super::commitments::{commit_to_state, complete_header, keeps_intermediate_roots};
 use super::{Chain, SealedHeader};
-use crate::block::{BuildLimits, ExecuteOptions, ExecutionStatistics, LeftOut, Receipt, Withdrawal};
+use crate::block::{
+    BlockOutcome, BuildLimits, ExecuteOptions, ExecutionStatistics, LeftOut, Receipt, Withdrawal,
+};
+use crate::block_access_list::BlockAccessList;
 use crate::block_codec::{Block, block_context};
 use crate::chainspec::Fork;
 use crate::error::CoreError;
@@ -35,6 +38,8 @@ pub struct BlockAttributes {
     pub parent_beacon_block_root: Option<B256>,
     /// EIP-4895, from Shanghai on; `None`: none.
     pub withdrawals: Option<Vec<Withdrawal>>,
+    /// EIP-7843, from Amsterdam on; `None`: one more than the parent's.
+    pub slot_number: Option<u64>,
 }
 
 /// A block that was executed and is not stored yet.
@@ -78,6 +83,7 @@ impl Chain {
         };
         let options = ExecuteOptions {
             keep_transaction_changes: options.keep_transaction_changes || keeps_intermediate_roots(&rules),
+            produce_access_list: options.produce_access_list || rules.fork >= Fork::Amsterdam,
             ..options.clone()
         };
         let context = block_context(&header, &[], withdrawals.clone());
@@ -89,6 +95,7 @@ impl Chain {
         let raw: Vec<_> = transactions.iter().map(|transaction| transaction.tx.raw.clone()).collect();
         header.transactions_root = roots::transactions_root(&raw);
         complete_header(&mut header, &outcome, trie.root);
+        check_access_list_bound(&header, &outcome)?;
         let block = Block::new(header, raw, Vec::new(), withdrawals);
         let raw = Bytes::from(block.encode());
         Ok(BuiltBlock {
@@ -121,10 +128,6 @@ impl Chain {
         let (spec, above) = (&self.spec, &parent.header);
         let (number, timestamp) = (above.number + 1, attributes.timestamp);
         let fork = spec.fork_at(number, timestamp);
-        if fork >= Fork::Amsterdam {
-            let reason = "block access lists (Amsterdam) are not supported".to_owned();
-            return Err(CoreError::InvalidArgument(reason));
-        }
         let merged = fork >= Fork::Paris || (above.number > 0 && above.difficulty.is_zero());
         let withdrawals =
             (fork >= Fork::Shanghai).then(|| attributes.withdrawals.clone().unwrap_or_default());
@@ -145,12 +148,30 @@ impl Chain {
             parent_beacon_block_root: (fork >= Fork::Cancun)
                 .then(|| attributes.parent_beacon_block_root.unwrap_or_default()),
             requests_hash: (fork >= Fork::Prague).then(|| roots::requests_hash::<Bytes>(&[])),
+            block_access_list_hash: (fork >= Fork::Amsterdam).then(|| BlockAccessList::default().hash()),
+            slot_number: (fork >= Fork::Amsterdam)
+                .then(|| attributes.slot_number.unwrap_or_else(|| next_slot(above))),
             ..Header::default()
         };
         validate_header(spec, above, &header)
             .map_err(|error| CoreError::InvalidArgument(format!("block attributes: {error}")))?;
         Ok((header, withdrawals))
     }
+}
+
+/// What happens around the transactions takes no gas, so a block with too small a gas limit cannot
+/// have a list that the gas limit allows.
+fn check_access_list_bound(header: &Header, outcome: &BlockOutcome) -> Result<(), CoreError> {
+    let Some(list) = outcome.access_list.as_ref().filter(|_| header.block_access_list_hash.is_some()) else {
+        return Ok(());
+    };
+    let checked = list.check_bound(header.gas_limit);
+    checked.map_err(|wrong| CoreError::InvalidArgument(format!("block attributes: {wrong}")))
+}
+
+/// Without a beacon chain every block has the slot after its parent's.
+fn next_slot(parent: &Header) -> u64 {
+    parent.slot_number.unwrap_or_default().saturating_add(1)
 }
 
 /// Bytes of the block's RLP that its transactions do not fill, at most.

@@ -1,6 +1,6 @@
 //! Schedules known by name: mainnet, and the networks of the public execution tests.
 
-use super::{Activation, BlobParameters, ChainSpec, Fork};
+use super::{Activation, Amsterdam, BlobParameters, ChainSpec, Fork};
 use crate::primitives::{Address, U256, address};
 
 /// Mainnet's deposit contract.
@@ -83,6 +83,7 @@ impl ChainSpec {
             forks,
             blob_schedule,
             terminal_total_difficulty: Some(U256::from(58_750_000_000_000_000_000_000u128)),
+            amsterdam: Amsterdam::Newest,
             ..Self::bare(1)
         }
     }
@@ -144,6 +145,7 @@ impl ChainSpec {
             parallel_tx_type: None,
             pays_block_rewards: true,
             terminal_total_difficulty: None,
+            amsterdam: Amsterdam::Newest,
         }
     }
 }

@@ -47,10 +47,13 @@ pub fn blob_base_fee(rules: &Rules, block: &BlockContext) -> Option<u128> {
 }
 
 /// The EVM's configuration under these rules.
-pub(super) fn configuration(rules: &Rules) -> CfgEnv {
+pub(super) fn configuration(rules: &Rules, block: &BlockContext) -> CfgEnv {
     let mut configuration = CfgEnv::new_with_spec(rules.spec_id).with_chain_id(rules.chain_id);
     configuration.set_spec_and_mainnet_gas_params(rules.spec_id);
     configuration.max_blobs_per_tx = None;
+    if rules.is_amsterdam_draft() {
+        super::amsterdam_draft::configure(&mut configuration, block);
+    }
     configuration
 }
 

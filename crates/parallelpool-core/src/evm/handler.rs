@@ -53,7 +53,14 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
             // Whether the account exists decides a refund.
             context.chain.recorder.emptiness(authority);
         }
-        revm::handler::pre_execution::apply_eip7702_auth_list(context, gas)
+        let is_draft = context.chain.rules.is_amsterdam_draft();
+        let refund = revm::handler::pre_execution::apply_eip7702_auth_list::<_, Failure>(context, gas)?;
+        if let (true, Some(existing)) = (is_draft, refund) {
+            let unused = existing * context.cfg.gas_params.new_account_state_gas();
+            gas.set_reservoir(gas.reservoir() + unused);
+            return Ok(Some(0));
+        }
+        Ok(refund)
     }
 
     fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, Failure> {

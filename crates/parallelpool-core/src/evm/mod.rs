@@ -8,6 +8,7 @@
 //! A result depends on nothing but (rules, block, transaction) and the answers of the database,
 //! each of which is asked at most once per key and execution.
 
+mod amsterdam_draft;
 mod block_run;
 mod deadline;
 mod environment;
@@ -149,6 +150,8 @@ pub(crate) struct SystemCall {
     pub(crate) output: Bytes,
     /// Its changes.
     pub(crate) writes: Vec<AccountWrite>,
+    /// What it loaded, if that is recorded; the calling system address is not among it.
+    pub(crate) touched: Vec<TouchedAccount>,
 }
 
 type Context<D> = RevmContext<BlockEnv, EvmTransaction, CfgEnv, D, Journal<D>, Chain>;
@@ -197,15 +200,18 @@ const KEPT_JOURNAL_CAPACITY: usize = 512;
 impl<D: ExecutionDatabase> Evm<D> {
     /// An EVM under `rules` for transactions of `block`, reading from `db`.
     pub fn new(rules: &Rules, block: &BlockContext, db: D) -> Self {
+        let spec = rules.spec_id;
+        let mut cfg = environment::configuration(rules, block);
         let block = environment::block_environment(rules, block);
         let base_fee = block.basefee;
-        let spec = rules.spec_id;
-        let mut cfg = environment::configuration(rules);
         let mut instruction = EthInstructions::new_mainnet_with_spec(spec);
         observations::install::<D>(instruction.instruction_table_mut());
         if rules.fork == Fork::Constantinople {
             cfg.set_gas_params(storage_metering::parameters(cfg.gas_params.clone()));
             storage_metering::install::<D>(instruction.instruction_table_mut());
+        }
+        if rules.is_amsterdam_draft() {
+            amsterdam_draft::install::<D>(&mut instruction);
         }
         let mut journaled_state = Journal::new(db);
         journaled_state.set_spec_id(spec);
@@ -314,7 +320,9 @@ impl<D: ExecutionDatabase> Evm<D> {
                 let TxResult { halt, output, .. } = self.describe(result);
                 let state = &self.machine.ctx.journaled_state.inner.state;
                 let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec, None);
-                Ok(SystemCall { halt, output, writes })
+                let mut touched = self.touched();
+                touched.retain(|account| account.address != SYSTEM_ADDRESS);
+                Ok(SystemCall { halt, output, writes, touched })
             }
         };
         self.clear_journal();

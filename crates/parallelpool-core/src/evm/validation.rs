@@ -286,20 +286,23 @@ fn initial_gas<D: ExecutionDatabase>(context: &Context<D>) -> InitialAndFloorGas
     if !context.chain.options.charge_intrinsic {
         return InitialAndFloorGas::default();
     }
-    let Charges { intrinsic, floor } = context.tx.charges;
-    InitialAndFloorGas::default().with_initial_regular_gas(intrinsic).with_floor_gas(floor)
+    let Charges { intrinsic, floor, state } = context.tx.charges;
+    InitialAndFloorGas::default()
+        .with_initial_regular_gas(intrinsic)
+        .with_initial_state_gas(state)
+        .with_floor_gas(floor)
 }
 
 fn initial_gas_is_covered(rules: &Rules, tx: &EvmTransaction) -> Result<(), InvalidTransaction> {
     let have = tx.gas_limit;
-    let Charges { intrinsic, floor } = tx.charges;
-    if have < intrinsic {
-        return Err(InvalidTransaction::IntrinsicGas { have, want: intrinsic });
+    let Charges { intrinsic, floor, state } = tx.charges;
+    if have < intrinsic + state {
+        return Err(InvalidTransaction::IntrinsicGas { have, want: intrinsic + state });
     }
     if have < floor {
         return Err(InvalidTransaction::FloorDataGas { have, want: floor });
     }
-    let least = tx.charges.least_gas_limit();
+    let least = intrinsic.max(floor);
     if rules.fork >= Fork::Amsterdam && least > MAX_REGULAR_GAS {
         return Err(InvalidTransaction::FloorDataGas { have: MAX_REGULAR_GAS, want: least });
     }

@@ -1,7 +1,7 @@
 //! The `config` object: which fork begins when, blob parameters, and our own keys.
 
 use super::fields::{self, Object, Problems};
-use crate::chainspec::{Activation, BlobParameters, ChainSpec, Fork};
+use crate::chainspec::{Activation, Amsterdam, BlobParameters, ChainSpec, Fork};
 use crate::primitives::U256;
 
 /// A key of `config` that starts a fork.
@@ -110,6 +110,7 @@ pub(super) fn read(mut config: Object<'_>, problems: &mut Problems) -> Option<Ch
         parallel_tx_type,
         pays_block_rewards: !clique && ttd != Some(U256::ZERO),
         terminal_total_difficulty: ttd,
+        amsterdam: Amsterdam::Newest,
     })
 }
 

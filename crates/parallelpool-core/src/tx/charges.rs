@@ -19,12 +19,16 @@ pub struct Charges {
     pub intrinsic: u64,
     /// Least that the transaction uses in all (EIP-7623); 0 before Prague.
     pub floor: u64,
+    /// State gas (EIP-8037) used up before the first instruction; only in [`Amsterdam`]'s draft.
+    ///
+    /// [`Amsterdam`]: crate::chainspec::Amsterdam
+    pub state: u64,
 }
 
 impl Charges {
     /// The least gas limit with which the transaction is valid.
     pub fn least_gas_limit(&self) -> u64 {
-        self.intrinsic.max(self.floor)
+        (self.intrinsic + self.state).max(self.floor)
     }
 }
 
@@ -46,7 +50,8 @@ pub(crate) fn charges_by(
     rules: &Rules,
 ) -> Charges {
     let storage_keys = tx.access_list.iter().map(|item| item.storage_keys.len() as u64).sum();
-    let to_and_value = (rules.fork >= Fork::Amsterdam).then(|| Eip2780TxInfo {
+    let is_draft = rules.is_amsterdam_draft();
+    let to_and_value = (rules.fork >= Fork::Amsterdam && !is_draft).then(|| Eip2780TxInfo {
         value: tx.value,
         is_self_transfer: tx.to.is_some() && tx.to.as_ref() == sender,
     });
@@ -59,7 +64,13 @@ pub(crate) fn charges_by(
         to_and_value,
     );
     let floor = if rules.fork >= Fork::Prague { gas.floor_gas } else { 0 };
-    Charges { intrinsic: gas.initial_regular_gas, floor }
+    let mut state = 0;
+    if is_draft {
+        let per_authorization = params.new_account_state_gas() + params.tx_eip7702_state_gas_bytecode();
+        state = tx.authorization_list.len() as u64 * per_authorization;
+        state += if tx.to.is_none() { params.create_state_gas() } else { 0 };
+    }
+    Charges { intrinsic: gas.initial_regular_gas, floor, state }
 }
 
 impl Rules {

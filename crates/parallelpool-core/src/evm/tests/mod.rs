@@ -27,6 +27,7 @@ fn rules(fork: Fork) -> Rules {
         chain_id: 1,
         blobs: (fork >= Fork::Cancun).then_some(BLOBS),
         parallel_tx_type: (fork >= Fork::London).then_some(5),
+        amsterdam: Default::default(),
     }
 }
 

@@ -24,7 +24,14 @@ const COUNT: [u8; 8] = [0x5f, 0x54, 0x60, 0x01, 0x01, 0x5f, 0x55, 0x00];
 
 fn rules() -> Rules {
     let fork = Fork::Cancun;
-    Rules { fork, spec_id: fork.spec_id(), chain_id: 1, blobs: None, parallel_tx_type: None }
+    Rules {
+        fork,
+        spec_id: fork.spec_id(),
+        chain_id: 1,
+        blobs: None,
+        parallel_tx_type: None,
+        amsterdam: Default::default(),
+    }
 }
 
 fn block() -> BlockContext {
