@@ -134,6 +134,11 @@ $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json | $(VENV)
 .PHONY: clients
 clients: $(CLIENTS) ## install cast, ethers and viem for the tests
 
+.PHONY: contracts
+contracts: ## compile the benchmark's contracts; what comes out is committed
+	npm ci --prefix benches/contracts --no-audit --no-fund --ignore-scripts --loglevel=error
+	npm run build --prefix benches/contracts --silent
+
 # ---------------------------------------------------------------- shipping
 
 .PHONY: docs
