@@ -50,7 +50,7 @@ pub struct PlainReceipt {
 }
 
 /// A block's execution.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PlainOutcome {
     /// One per transaction.
     pub receipts: Vec<PlainReceipt>,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! workloads    blocks made from a seed, or recorded ones
+//! contracts    what made blocks call, and the states they begin with
 //! file         the same as files that other executors read too
 //! baseline     a plain revm loop over such a block: the neutral measure
 //! equality     that all ways of executing it come to the same
@@ -16,6 +17,7 @@
 
 pub mod baseline;
 pub mod command;
+pub mod contracts;
 pub mod equality;
 pub mod file;
 mod hex;

@@ -8,14 +8,19 @@
 //! - signs for real ([`Making::sign`], on all workers) and leaves nonces in order;
 //! - puts into the state whatever the transactions touch, funds included ([`Making::fund`]);
 //! - gives each transaction a gas limit that is enough, so that all of them succeed: a test runs
-//!   every family and refuses one with a failed receipt.
+//!   every family and refuses one with a failed receipt (`mixed` alone has some that fail, and a
+//!   test of its own that names them beforehand).
 //!
 //! [`Making::block`] joins it all under one environment, that of a block of today's mainnet.
 
 mod accounts;
 mod dependent;
 mod mainnet;
+mod mixed;
+mod nft;
+mod token;
 mod transfers;
+mod uniswap;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,6 +115,41 @@ pub const FAMILIES: &[Family] = &[
         name: "chain-counter",
         description: "every transaction increments one slot of one contract: fully dependent",
         make: dependent::counter,
+    },
+    Family {
+        name: "erc20-self",
+        description: "transfers of one ERC-20 token, each holder to itself",
+        make: token::to_self,
+    },
+    Family {
+        name: "erc20-distinct",
+        description: "transfers of one ERC-20 token, no holder twice",
+        make: token::distinct,
+    },
+    Family {
+        name: "erc20-hot",
+        description: "transfers of one ERC-20 token, all to one holder",
+        make: token::hot_recipient,
+    },
+    Family {
+        name: "erc20-dependent",
+        description: "each holder of an ERC-20 token pays on what it has just received: fully dependent",
+        make: token::dependent,
+    },
+    Family {
+        name: "nft-mint",
+        description: "mints of one ERC-721 collection, numbered by one counter",
+        make: nft::mint,
+    },
+    Family {
+        name: "uniswap",
+        description: "Uniswap V3 swaps, each in a pool of its own; uniswap/N for N swaps in each pool",
+        make: uniswap::clusters,
+    },
+    Family {
+        name: "mixed",
+        description: "a block of today's mainnet made large: transfers, tokens, swaps, mints, creations, failures",
+        make: mixed::mainnet_like,
     },
     Family {
         name: "mainnet",
@@ -241,7 +281,8 @@ pub fn draft(
     Draft { signer, transaction }
 }
 
-/// Makes the workload of that name. `mainnet/N` is recorded block N alone.
+/// Makes the workload of that name. `mainnet/N` is recorded block N alone, `uniswap/N` has N swaps
+/// in each pool.
 ///
 /// [`CoreError::InvalidArgument`] for an unknown name, and where recorded blocks cannot be read.
 pub fn make(name: &str, making: &Making<'_>) -> Result<Workload, CoreError> {
@@ -252,6 +293,9 @@ pub fn make(name: &str, making: &Making<'_>) -> Result<Workload, CoreError> {
             description: format!("recorded mainnet block {number}"),
             blocks,
         });
+    }
+    if let Some(swaps) = name.strip_prefix("uniswap/") {
+        return uniswap::crowded(making, swaps);
     }
     let family = FAMILIES.iter().find(|family| family.name == name).ok_or_else(|| {
         let names: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
@@ -264,5 +308,7 @@ pub fn make(name: &str, making: &Making<'_>) -> Result<Workload, CoreError> {
     })
 }
 
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod tests;
