@@ -32,6 +32,7 @@
 extern crate self as parallelpool_core;
 
 pub mod access;
+pub mod analysis;
 pub mod batching;
 pub mod block;
 pub mod block_access_list;
