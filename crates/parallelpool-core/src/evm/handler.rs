@@ -52,6 +52,7 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         for authority in context.tx.authorizations.iter().filter_map(|signed| signed.authority) {
             // Whether the account exists decides a refund.
             context.chain.recorder.emptiness(authority);
+            context.chain.recorder.whole(authority);
         }
         let is_draft = context.chain.rules.is_amsterdam_draft();
         let refund = revm::handler::pre_execution::apply_eip7702_auth_list::<_, Failure>(context, gas)?;
@@ -206,11 +207,15 @@ fn storage_collision<D: ExecutionDatabase>(
     if init.depth > CALL_STACK_LIMIT as usize {
         return Ok(None);
     }
+    if init.depth > 0 {
+        context.chain.recorder.whole(inputs.caller());
+    }
     let creator = context.journaled_state.load_account(inputs.caller())?.data;
     if creator.info.balance < inputs.value() || creator.info.nonce == u64::MAX {
         return Ok(None);
     }
     let target = inputs.created_address(creator.info.nonce);
+    context.chain.recorder.whole(target);
     if context.chain.rules.fork >= Fork::Amsterdam {
         context.chain.recorder.emptiness(target);
     }

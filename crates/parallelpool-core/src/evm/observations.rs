@@ -45,6 +45,10 @@ pub struct Observations {
     /// EXTCODEHASH, SELFDESTRUCT target, authorities of a set-code transaction; from Amsterdam on
     /// the recipient of value and the address of a creation.
     pub emptiness: Vec<Address>,
+    /// Accounts that entered the computation as a whole, nonce included: contracts that create,
+    /// destinations of creations, authorities of a set-code transaction. The sender's own nonce
+    /// is checked by every transaction and not meant here.
+    pub whole: Vec<Address>,
     /// Mask of [`environment`] bits.
     pub environment: u16,
     /// For each contract that sent value in internal calls: the sum of all it tried to send,
@@ -64,9 +68,10 @@ impl Observations {
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     observations: Observations,
-    // Membership of the two address lists: a loop over BALANCE must not turn quadratic.
+    // Membership of the address lists: a loop over BALANCE must not turn quadratic.
     balances: AddressSet,
     emptiness: AddressSet,
+    whole: AddressSet,
 }
 
 /// Above this many entries a set is thrown away instead of cleared, since clearing costs its
@@ -83,15 +88,16 @@ impl Recorder {
     /// Forgets the observations, keeping their room.
     pub(super) fn reset(&mut self) {
         self.forget_members();
-        let Observations { balances, emptiness, environment, outflow } = &mut self.observations;
+        let Observations { balances, emptiness, whole, environment, outflow } = &mut self.observations;
         balances.clear();
         emptiness.clear();
+        whole.clear();
         *environment = 0;
         outflow.clear();
     }
 
     fn forget_members(&mut self) {
-        for set in [&mut self.balances, &mut self.emptiness] {
+        for set in [&mut self.balances, &mut self.emptiness, &mut self.whole] {
             if set.capacity() > KEPT_CAPACITY {
                 *set = AddressSet::default();
             } else {
@@ -109,6 +115,12 @@ impl Recorder {
     pub(super) fn emptiness(&mut self, address: Address) {
         if self.emptiness.insert(address) {
             self.observations.emptiness.push(address);
+        }
+    }
+
+    pub(super) fn whole(&mut self, address: Address) {
+        if self.whole.insert(address) {
+            self.observations.whole.push(address);
         }
     }
 
@@ -241,6 +253,7 @@ fn create<const SALTED: bool, D: ExecutionDatabase>(frame: Frame<'_, D>) -> Inst
     let result =
         instructions::contract::create::<SALTED, _, _>(Frame { interpreter: &mut *interpreter, host });
     if result.is_err_and(|reason| reason != InstructionResult::Suspend) {
+        host.chain.recorder.whole(creator);
         let destination = if SALTED {
             salted_destination(&interpreter.memory, creator, arguments)
         } else {

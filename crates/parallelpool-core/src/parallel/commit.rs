@@ -1,25 +1,29 @@
 //! The committer: takes executions in block order, keeps those whose reads still hold, repeats the
-//! others, and makes the block of them.
+//! others, applies transfers, and makes the block of them.
 //!
 //! Whatever it decides rests on committed state only, so its verdicts are those of serial execution.
 
-use super::memory::{AccountId, Place, VersionedState};
-use super::recheck::Shadow;
+use super::memory::{AccountId, Place};
+use super::recheck::{Shadow, compare_with_evm};
+use super::transfers::Transfer;
 use super::window::Window;
-use super::{Executed, Speculation, Worker};
-use crate::block::{ExecutionStatistics, InvalidTransaction, LeftOut};
+use super::{Executed, Memory, Speculation, Worker};
+use crate::block::{Abort, ExecutionStatistics, InvalidTransaction, LeftOut, MOST_ABORTS};
 use crate::error::{CoreError, StateError};
-use crate::evm::{TouchedAccount, TxExecution};
+use crate::evm::{AccountWrite, TouchedAccount, TxExecution, TxResult};
 use crate::executor::ExecuteError;
 use crate::ledger::Ledger;
+use crate::primitives::{Address, B256, SpecId};
 use crate::serial::{Caller, Job, JobOutcome};
 use crate::state::overlay::Overlay;
-use crate::state::{StateChanges, StateView};
+use crate::state::{Account, StateChanges, StateView};
+use crate::tx::RecoveredTransaction;
 
 /// The block so far.
 pub(super) struct Committer<'a> {
     job: &'a Job<'a>,
     beneficiary: AccountId,
+    spec: SpecId,
     ledger: Ledger,
     included: Vec<usize>,
     left_out: Vec<LeftOut>,
@@ -29,12 +33,21 @@ pub(super) struct Committer<'a> {
     window: Window,
     shadow: Option<Shadow<'a>>,
     failure: Option<ExecuteError>,
+    ended_early: bool,
+}
+
+/// Where the writes of an execution stand when it is committed.
+enum Written<'p> {
+    /// Later transactions expect them already, at these places.
+    Ahead(&'p [Place]),
+    /// Nowhere yet: it ran at the frontier.
+    Nowhere,
 }
 
 impl<'a> Committer<'a> {
     pub(super) fn new(
         job: &'a Job<'a>,
-        memory: &VersionedState<&'a dyn StateView>,
+        memory: &Memory<'a>,
         state: &'a dyn StateView,
         workers: usize,
     ) -> Self {
@@ -47,15 +60,17 @@ impl<'a> Committer<'a> {
         Self {
             job,
             beneficiary: memory.account_id(job.block.beneficiary),
+            spec: job.rules.spec_id,
             ledger: job.ledger(),
             included: Vec::with_capacity(count),
             left_out: Vec::new(),
             transaction_changes: Vec::new(),
             transaction_touched: Vec::new(),
             statistics,
-            window: Window::new(workers),
+            window: Window::new(workers, job.options.techniques.adaptive_window),
             shadow: job.options.recheck.then(|| Shadow::new(job, state)),
             failure: None,
+            ended_early: false,
         }
     }
 
@@ -69,54 +84,134 @@ impl<'a> Committer<'a> {
         self.failure = Some(error);
     }
 
-    /// Commits the transaction at the frontier, or leaves it out.
+    /// Whether no further transaction may be committed. A given block has failed then; one that is
+    /// being built is what it is.
+    pub(super) fn is_interrupted(&mut self) -> bool {
+        let is_due = self.job.options.interrupt.is_due();
+        match self.job.caller {
+            Caller::Import if is_due => self.fail(StateError::Interrupted.into()),
+            _ => self.ended_early = is_due,
+        }
+        is_due
+    }
+
+    /// Whether a block under construction ended before its candidates did.
+    pub(super) fn has_ended_early(&self) -> bool {
+        self.ended_early
+    }
+
+    /// Commits an execution of the transaction at the frontier that was published, or leaves the
+    /// transaction out.
     pub(super) fn commit<'s>(
         &mut self,
         speculation: &'s Speculation<'a>,
         worker: &mut Worker<'s, 'a>,
         index: u32,
-        executed: Box<Executed>,
+        mut executed: Box<Executed>,
+    ) -> Result<(), ExecuteError> {
+        let memory = &speculation.memory;
+        if let Err(reason) = self.room_while_building(index) {
+            self.statistics.executions += 1;
+            memory.retract(index, &executed.places);
+            return self.refuse(index, reason);
+        }
+        let abort = first_changed(memory, index, &executed)?;
+        if let Some(mut log) = executed.reads.take() {
+            log.clear();
+            worker.spare_logs.push(log);
+        }
+        self.window.observe(abort.is_some());
+        let Executed { run, places, .. } = *executed;
+        let Some(abort) = abort else {
+            return self.settle(speculation, index, run, Written::Ahead(&places), 1);
+        };
+        memory.retract(index, &places);
+        self.statistics.conflicts += 1;
+        if let Ok(TxExecution { outcome: Ok(result), .. }) = &run {
+            self.statistics.wasted_gas += result.gas_used;
+        }
+        if self.statistics.aborts.len() < MOST_ABORTS {
+            self.statistics.aborts.push(abort);
+        }
+        let again = speculation.run_at_frontier(worker, index);
+        self.settle(speculation, index, again, Written::Nowhere, 2)
+    }
+
+    /// Executes the transaction at the frontier and commits it.
+    pub(super) fn execute<'s>(
+        &mut self,
+        speculation: &'s Speculation<'a>,
+        worker: &mut Worker<'s, 'a>,
+        index: u32,
+    ) -> Result<(), ExecuteError> {
+        if let Err(reason) = self.room_while_building(index) {
+            return self.refuse(index, reason);
+        }
+        self.window.observe(false);
+        let run = speculation.run_at_frontier(worker, index);
+        self.settle(speculation, index, run, Written::Nowhere, 1)
+    }
+
+    /// Commits the transfer at the frontier; by the EVM if it is not that simple after all.
+    pub(super) fn transfer<'s>(
+        &mut self,
+        speculation: &'s Speculation<'a>,
+        worker: &mut Worker<'s, 'a>,
+        index: u32,
+        transfer: &Transfer,
     ) -> Result<(), ExecuteError> {
         let memory = &speculation.memory;
         let tx = &*self.job.transactions[index as usize];
+        let (sender, recipient) = (memory.committed(transfer.sender)?, memory.committed(transfer.recipient)?);
+        let outcome = match self.ledger.room_for(tx) {
+            Ok(()) => transfer.outcome(sender, recipient),
+            Err(_) => None,
+        };
+        let Some(outcome) = outcome else { return self.execute(speculation, worker, index) };
         self.statistics.executions += 1;
-        let room = self.ledger.room_for(tx);
-        if let (Caller::Build(_), Err(reason)) = (self.job.caller, &room) {
-            memory.retract(index, &executed.places);
-            return self.refuse(index, reason.clone());
+        self.statistics.transfers += 1;
+        let result = TxResult {
+            success: true,
+            gas_used: transfer.gas_used,
+            block_gas: transfer.gas_used,
+            fee: transfer.fee,
+            effective_gas_price: transfer.price.saturating_to(),
+            ..TxResult::default()
+        };
+        let is_checked = self.is_to_be_checked(tx);
+        if is_checked || self.is_watched() {
+            let mut writes = vec![fields_written(tx.sender, outcome.sender)];
+            if let (Some(to), Some(after)) = (tx.tx.to, outcome.recipient) {
+                writes.push(fields_written(to, after));
+            }
+            let touched = [Some(tx.sender), tx.tx.to.filter(|to| *to != tx.sender)];
+            let touched = touched.into_iter().flatten();
+            let execution = TxExecution {
+                outcome: Ok(result.clone()),
+                writes,
+                codes: Vec::new(),
+                observed: Default::default(),
+                touched: touched.map(|address| TouchedAccount { address, slots: Vec::new() }).collect(),
+            };
+            if is_checked {
+                compare_with_evm(self.job, &memory.at(index), index as usize, &execution)?;
+            }
+            self.watch(memory, index, execution)?;
         }
-        let (executed, runs) = self.settle_reads(speculation, worker, index, executed)?;
-        let Executed { run, mut places, .. } = *executed;
-        let execution = run.map_err(|error| with_missing(speculation, error))?;
-        if let Some(shadow) = &self.shadow {
-            shadow.compare(index as usize, &execution)?;
+        memory.set_account(index, transfer.sender, Some(outcome.sender));
+        if let Some(recipient) = outcome.recipient {
+            memory.set_account(index, transfer.recipient, Some(recipient));
         }
-        let verdict = execution.outcome.as_ref().map(drop).map_err(Clone::clone);
-        let verdict = if room.is_ok() { verdict } else { self.ledger.verdict(tx, verdict) };
-        if let Err(reason) = verdict {
-            memory.retract(index, &places);
-            return self.refuse(index, reason);
-        }
-        self.include(memory, index, &execution, &mut places)?;
-        if self.job.options.keep_touched {
-            self.transaction_touched.push(execution.touched);
-        }
-        let result = execution.outcome.expect("its verdict is good");
-        self.ledger.push(tx, result);
-        self.included.push(index as usize);
-        self.statistics.executions_per_transaction.push(runs);
+        memory.credit(index, self.beneficiary, transfer.fee, self.spec)?;
+        self.include(index, tx, result, 1);
         Ok(())
     }
 
-    /// The block's outcome, or what ended it.
-    pub(super) fn finish(
-        self,
-        memory: &VersionedState<&'a dyn StateView>,
-    ) -> Result<JobOutcome, ExecuteError> {
+    /// The block's outcome, or what ended it. `end`: the first transaction that is not committed.
+    pub(super) fn finish(self, memory: &Memory<'a>, end: u32) -> Result<JobOutcome, ExecuteError> {
         if let Some(error) = self.failure {
             return Err(error);
         }
-        let end = u32::try_from(self.job.transactions.len()).expect("checked before the run");
         let changes = memory.changes(end)?;
         if let Some(shadow) = self.shadow {
             shadow.compare_changes(&changes)?;
@@ -132,68 +227,98 @@ impl<'a> Committer<'a> {
         })
     }
 
-    /// The execution itself if it read what it would read now, else a second one. The number tells
-    /// how many there were.
-    fn settle_reads<'s>(
+    /// Takes a run in whose reads hold, or leaves its transaction out. `runs`: how many it took.
+    fn settle(
         &mut self,
-        speculation: &'s Speculation<'a>,
-        worker: &mut Worker<'s, 'a>,
+        speculation: &Speculation<'a>,
         index: u32,
-        mut executed: Box<Executed>,
-    ) -> Result<(Box<Executed>, u8), ExecuteError> {
+        run: Result<TxExecution, StateError>,
+        written: Written<'_>,
+        runs: u8,
+    ) -> Result<(), ExecuteError> {
         let memory = &speculation.memory;
-        let changed = match &executed.reads {
-            // What could not be read may lie where only a wrong guess leads.
-            Some(_) if executed.run.is_err() => true,
-            Some(reads) => reads.first_changed(memory, index)?.is_some(),
-            None => false,
+        let tx = &*self.job.transactions[index as usize];
+        self.statistics.executions += u64::from(runs);
+        let mut execution = run.map_err(|error| with_missing(speculation, error))?;
+        let verdict = execution.outcome.as_ref().map(drop).map_err(Clone::clone);
+        let verdict = match self.ledger.room_for(tx) {
+            Ok(()) => verdict,
+            Err(_) => self.ledger.verdict(tx, verdict),
         };
-        if let Some(mut log) = executed.reads.take() {
-            log.clear();
-            worker.spare_logs.push(log);
+        if self.is_watched() && (verdict.is_ok() || execution.outcome.is_err()) {
+            let mut final_form = execution.clone();
+            if let Written::Ahead(_) = written {
+                final_form.writes = memory.final_writes(index, &execution.writes)?;
+            }
+            self.watch(memory, index, final_form)?;
         }
-        self.window.observe(changed);
-        if !changed {
-            return Ok((executed, 1));
+        if let Err(reason) = verdict {
+            if let Written::Ahead(places) = written {
+                memory.retract(index, places);
+            }
+            return self.refuse(index, reason);
         }
-        self.statistics.executions += 1;
-        self.statistics.conflicts += 1;
-        if let Ok(TxExecution { outcome: Ok(result), .. }) = &executed.run {
-            self.statistics.wasted_gas += result.gas_used;
+        match written {
+            Written::Ahead(places) => memory.commit(index, places)?,
+            Written::Nowhere => memory.apply(index, &execution),
         }
-        let mut again = speculation.run_once(worker, index, None);
-        if let Ok(execution) = &again.run {
-            again.places = memory.publish_again(index, &executed.places, execution);
+        let outcome = std::mem::replace(&mut execution.outcome, Ok(TxResult::default()));
+        let result = outcome.expect("its verdict is good");
+        if !result.beneficiary_destroyed {
+            memory.credit(index, self.beneficiary, result.fee, self.spec)?;
         }
-        Ok((again, 2))
+        self.include(index, tx, result, runs);
+        Ok(())
     }
 
-    fn include(
-        &mut self,
-        memory: &VersionedState<&'a dyn StateView>,
-        index: u32,
-        execution: &TxExecution,
-        places: &mut Vec<Place>,
-    ) -> Result<(), StateError> {
+    /// The production self-check looks at one transfer in so many, whatever block they are in.
+    fn is_to_be_checked(&self, tx: &RecoveredTransaction) -> bool {
+        let one_in = u64::from(self.job.options.check_transfers);
+        one_in > 0 && hash_number(&tx.tx.hash).is_multiple_of(one_in)
+    }
+
+    /// Whether anybody wants to know what each transaction did by itself.
+    fn is_watched(&self) -> bool {
+        let options = self.job.options;
+        self.shadow.is_some() || options.keep_transaction_changes || options.keep_touched
+    }
+
+    /// Compares and keeps what the transaction at the frontier is about to do, as was asked for.
+    fn watch(&mut self, memory: &Memory<'a>, index: u32, execution: TxExecution) -> Result<(), ExecuteError> {
+        if let Some(shadow) = &self.shadow {
+            shadow.compare(index as usize, &execution)?;
+        }
         let Ok(result) = &execution.outcome else { return Ok(()) };
-        let spec = self.job.rules.spec_id;
         if self.job.options.keep_transaction_changes {
             let before = memory.at(index);
             let mut own = Overlay::new(&before);
             own.write(&execution.writes, execution.codes.iter().cloned())?;
             if !result.beneficiary_destroyed {
-                own.credit(self.job.block.beneficiary, result.fee, spec)?;
+                own.credit(self.job.block.beneficiary, result.fee, self.spec)?;
             }
             self.transaction_changes.push(own.into_changes()?);
         }
-        if !result.beneficiary_destroyed {
-            memory.credit(index, self.beneficiary, result.fee, spec, places)?;
-        }
-        memory.settle(index, places);
         if let Some(shadow) = &mut self.shadow {
-            shadow.apply(execution, result)?;
+            shadow.apply(&execution, result)?;
+        }
+        if self.job.options.keep_touched {
+            self.transaction_touched.push(execution.touched);
         }
         Ok(())
+    }
+
+    fn include(&mut self, index: u32, tx: &RecoveredTransaction, result: TxResult, runs: u8) {
+        self.ledger.push(tx, result);
+        self.included.push(index as usize);
+        self.statistics.executions_per_transaction.push(runs);
+    }
+
+    /// What has no room in a block under construction need not run.
+    fn room_while_building(&self, index: u32) -> Result<(), InvalidTransaction> {
+        match self.job.caller {
+            Caller::Import => Ok(()),
+            Caller::Build(_) => self.ledger.room_for(&self.job.transactions[index as usize]),
+        }
     }
 
     fn refuse(&mut self, index: u32, reason: InvalidTransaction) -> Result<(), ExecuteError> {
@@ -209,6 +334,24 @@ impl<'a> Committer<'a> {
             }
         }
     }
+}
+
+/// Why the execution cannot stand, if it cannot.
+fn first_changed(memory: &Memory<'_>, index: u32, executed: &Executed) -> Result<Option<Abort>, StateError> {
+    match &executed.reads {
+        // What could not be read may lie where only a wrong guess leads.
+        _ if executed.run.is_err() => Ok(Some(Abort { transaction: index, writer: None, location: None })),
+        Some(reads) => reads.first_changed(memory, index),
+        None => Ok(None),
+    }
+}
+
+fn hash_number(hash: &B256) -> u64 {
+    u64::from_be_bytes(hash[24..].try_into().expect("eight bytes"))
+}
+
+fn fields_written(address: Address, after: Account) -> AccountWrite {
+    AccountWrite { address, account: Some(Some(after)), storage_cleared: false, storage: Vec::new() }
 }
 
 /// A view that lacks keys is told of all that speculation ran into, not only of the first.

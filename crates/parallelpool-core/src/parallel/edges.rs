@@ -17,22 +17,26 @@ const MOST_EDGES: usize = 8;
 /// Earlier indices, descending, none twice.
 pub(super) type Edges = SmallVec<[u32; 2]>;
 
-/// The edges of every transaction.
-pub(super) fn predict(transactions: &[SharedTransaction], hints: &[Vec<u32>]) -> Vec<Edges> {
-    // Last transaction that is sure to write an account.
-    let mut writers = HashMap::<Address, u32, RandomState>::default();
+/// The edges of every transaction. `is_transfer`: waits for nobody, and nobody waits for it.
+pub(super) fn predict(
+    transactions: &[SharedTransaction],
+    hints: &[Vec<u32>],
+    is_transfer: &[bool],
+) -> Vec<Edges> {
+    // Who calls a contract twice mostly meets what it left there.
+    let mut callers = HashMap::<Address, u32, RandomState>::default();
     let mut edges = Vec::with_capacity(transactions.len());
     for (index, tx) in (0u32..).zip(transactions) {
         let mut own = Edges::new();
-        own.extend(writers.insert(tx.sender, index));
-        if let Some(to) = tx.tx.to.filter(|to| *to != tx.sender && !tx.tx.value.is_zero()) {
-            own.extend(writers.insert(to, index));
+        if !is_transfer[index as usize] {
+            own.extend(callers.insert(tx.sender, index));
+            let hinted = hints.get(index as usize).map(Vec::as_slice).unwrap_or_default();
+            let hinted = hinted.iter().copied().take(8 * MOST_EDGES);
+            own.extend(hinted.filter(|hint| *hint < index && !is_transfer[*hint as usize]));
+            own.sort_unstable_by(|one, other| other.cmp(one));
+            own.dedup();
+            own.truncate(MOST_EDGES);
         }
-        let hinted = hints.get(index as usize).map(Vec::as_slice).unwrap_or_default();
-        own.extend(hinted.iter().copied().filter(|hint| *hint < index).take(8 * MOST_EDGES));
-        own.sort_unstable_by(|one, other| other.cmp(one));
-        own.dedup();
-        own.truncate(MOST_EDGES);
         edges.push(own);
     }
     edges
@@ -48,15 +52,16 @@ mod tests {
             transaction(account(1), 0, account(7), 0),
             transaction(account(2), 0, account(7), 5),
             transaction(account(1), 1, account(2), 5),
-            transaction(account(3), 0, account(3), 5),
-            transaction(account(4), 0, account(7), 5),
+            transaction(account(1), 2, account(3), 5),
+            transaction(account(1), 3, account(7), 5),
         ];
-        predict(&transactions, hints).iter().map(|edges| edges.to_vec()).collect()
+        let is_transfer = [false, false, false, true, false];
+        predict(&transactions, hints, &is_transfer).iter().map(|edges| edges.to_vec()).collect()
     }
 
     #[test]
-    fn senders_and_paid_recipients_follow_each_other() {
-        assert_eq!(edges(&[]), [vec![], vec![], vec![1, 0], vec![], vec![1]]);
+    fn calls_of_one_sender_follow_each_other() {
+        assert_eq!(edges(&[]), [vec![], vec![], vec![0], vec![], vec![2]]);
     }
 
     #[test]
@@ -65,9 +70,9 @@ mod tests {
         let transactions: Vec<_> =
             (0..30).map(|index| transaction(account(index), 0, account(99), 0)).collect();
         let many: Vec<Vec<u32>> = (0..40).map(|_| (0..30).collect()).collect();
-        let capped = predict(&transactions, &many);
+        let capped = predict(&transactions, &many, &[false; 30]);
 
-        assert_eq!(edges(&[all.clone(), all.clone(), all]), [vec![], vec![0], vec![1, 0], vec![], vec![1]]);
+        assert_eq!(edges(&vec![all; 5]), [vec![], vec![0], vec![1, 0], vec![], vec![2, 1, 0]]);
         assert_eq!(capped[29].to_vec(), (21..29).rev().collect::<Vec<u32>>());
         assert!(capped.iter().all(|edges| edges.len() <= MOST_EDGES));
     }

@@ -1,8 +1,9 @@
 //! The state of a block while its transactions run in any order.
 //!
-//! Above the view lies, for each account and slot, what each transaction wrote. A reader at index i
-//! sees the last write before i; what it saw is only a guess until i is the frontier, because then
-//! all writes before it are final. Base values are asked for once and kept.
+//! Above the view lie, for each account and slot, what committed transactions left there and what
+//! those ahead of the frontier are expected to do. A reader at index i sees both up to i; what it saw
+//! is only a guess until i is the frontier, because then all before it is committed. Base values are
+//! asked for once and kept.
 //!
 //! A slot's value may come from three places: its own newest writer, the account's newest clearing
 //! (destroyed or created anew) if that is not older, or the view.
@@ -11,16 +12,18 @@ use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use revm::state::AccountId as AccountHint;
 
+use super::accounts::{AccountCell, Pending, StorageCell};
 use super::interner::Interner;
+use super::reads::ReadLog;
 use super::versions::Versions;
 use crate::error::StateError;
-use crate::evm::{AccountWrite, TxExecution, credit};
-use crate::primitives::{Address, B256, Bytecode, SpecId, U256};
+use crate::evm::{AccountWrite, TxExecution};
+use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
 use crate::state::overlay::{canonical_change, new_code_hash};
-use crate::state::{Account, StateChanges, StateView};
+use crate::state::{Account, AccountChange, StateChanges, StateView};
 
 /// An account of this block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +45,7 @@ impl AccountId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct SlotId(u32);
 
-/// Where a transaction wrote.
+/// Where a transaction is expected to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// Nonce, balance, code hash, existence.
@@ -51,16 +54,6 @@ pub(super) enum Place {
     Clearing(AccountId),
     /// One slot.
     Slot(SlotId),
-}
-
-#[derive(Debug, Default)]
-struct AccountCell {
-    base: OnceLock<Option<Account>>,
-    base_has_storage: OnceLock<bool>,
-    fields: Versions<Option<Account>>,
-    clearings: Versions<()>,
-    /// Slots that any transaction wrote, aborted ones too.
-    slots: Mutex<Vec<SlotId>>,
 }
 
 #[derive(Debug, Default)]
@@ -101,18 +94,24 @@ impl<V: StateView> VersionedState<V> {
         (self.address(account), slot)
     }
 
-    /// The account as transaction `at` sees it.
+    /// The account as transaction `at` is expected to find it.
     pub(super) fn account(&self, id: AccountId, at: u32) -> Result<Option<Account>, StateError> {
-        match self.accounts.cell(id.0).fields.newest_before(at) {
-            Some((_, fields)) => Ok(fields),
+        let base = self.base_account(id)?;
+        Ok(self.accounts.cell(id.0).before(at, base))
+    }
+
+    /// The account after the last committed transaction.
+    pub(super) fn committed(&self, id: AccountId) -> Result<Option<Account>, StateError> {
+        match self.accounts.cell(id.0).committed() {
+            Some(fields) => Ok(fields),
             None => self.base_account(id),
         }
     }
 
-    /// The slot as transaction `at` sees it.
+    /// The slot as transaction `at` is expected to find it.
     pub(super) fn slot(&self, id: SlotId, at: u32) -> Result<U256, StateError> {
         let (account, slot) = self.slots.key(id.0);
-        let cleared = self.accounts.cell(account.0).clearings.newest_before(at);
+        let cleared = self.last_clearing(*account, at);
         match self.written_slot(id, at, cleared) {
             Some(value) => Ok(value),
             None if cleared.is_some() => Ok(U256::ZERO),
@@ -126,8 +125,8 @@ impl<V: StateView> VersionedState<V> {
     /// Whether any slot of the account is not zero for transaction `at`, as far as the writes of
     /// this block tell; see [`crate::state::overlay::Overlay`] for the case that nobody asks for.
     pub(super) fn has_storage(&self, id: AccountId, at: u32) -> Result<bool, StateError> {
-        let cell = self.accounts.cell(id.0);
-        let cleared = cell.clearings.newest_before(at);
+        let cell = self.accounts.cell(id.0).storage_or_new();
+        let cleared = cell.clearings.newest_before(at).map(|(writer, ())| writer);
         let is_set =
             |slot: &SlotId| self.written_slot(*slot, at, cleared).is_some_and(|value| !value.is_zero());
         if cell.slots.lock().iter().any(is_set) {
@@ -150,153 +149,240 @@ impl<V: StateView> VersionedState<V> {
         self.base.block_hash(number)
     }
 
-    /// Makes the writes of transaction `at` visible to later ones. Returns where they went.
-    pub(super) fn publish(&self, at: u32, execution: &TxExecution) -> Vec<Place> {
-        if !execution.codes.is_empty() {
-            // Before the accounts that carry their hashes.
-            self.codes.write().extend(execution.codes.iter().cloned());
-        }
+    /// The last transaction before `at` that writes the account's fields.
+    pub(super) fn last_writer(&self, id: AccountId, at: u32) -> Option<u32> {
+        self.accounts.cell(id.0).last_writer(at)
+    }
+
+    /// The last transaction before `at` that writes the slot or clears it.
+    pub(super) fn last_slot_writer(&self, id: SlotId, at: u32) -> Option<u32> {
+        let (account, _) = self.slots.key(id.0);
+        let writer = self.slots.cell(id.0).values.newest_before(at).map(|(writer, _)| writer);
+        writer.max(self.last_clearing(*account, at))
+    }
+
+    /// Lets later transactions expect the writes of transaction `at`, which read what `reads` says
+    /// (all is committed where there is no log). Returns where they went.
+    pub(super) fn publish(&self, at: u32, execution: &TxExecution, reads: Option<&ReadLog>) -> Vec<Place> {
+        self.publish_codes(execution);
         let mut places = Vec::with_capacity(2 * execution.writes.len());
         for write in &execution.writes {
-            self.publish_account(at, write, &mut places);
+            let id = self.account_id(write.address);
+            self.write_storage(at, id, write, false, |place| places.push(place));
+            if let Some(after) = write.account {
+                let pending = match (after, reads.and_then(|reads| reads.seen_in_part(id))) {
+                    (Some(after), Some(seen)) if code_hash(seen) == after.code_hash => {
+                        Pending::between(seen, after)
+                    }
+                    _ => Pending::Set(after),
+                };
+                self.accounts.cell(id.0).expect(at, pending);
+                places.push(Place::Fields(id));
+            }
         }
         places
     }
 
-    /// Publishes a second execution of transaction `at` and takes back what only the first wrote.
-    pub(super) fn publish_again(&self, at: u32, first: &[Place], execution: &TxExecution) -> Vec<Place> {
-        let places = self.publish(at, execution);
-        let mut kept = places.clone();
-        kept.sort_unstable();
-        for place in first.iter().filter(|place| kept.binary_search(place).is_err()) {
-            self.retract_place(at, *place);
-        }
-        places
-    }
-
-    /// Takes back all that transaction `at` wrote.
+    /// Takes back all that transaction `at` was expected to write.
     pub(super) fn retract(&self, at: u32, places: &[Place]) {
         for place in places {
-            self.retract_place(at, *place);
+            match place {
+                Place::Fields(id) => self.accounts.cell(id.0).retract(at),
+                Place::Clearing(id) => {
+                    self.accounts.cell(id.0).storage_or_new().clearings.retract(at);
+                }
+                Place::Slot(id) => self.slots.cell(id.0).values.retract(at),
+            }
         }
     }
 
-    /// Credits the fee of transaction `at`, whose writes are published, as the last thing it does.
-    pub(super) fn credit(
-        &self,
-        at: u32,
-        beneficiary: AccountId,
-        fee: U256,
-        spec: SpecId,
-        places: &mut Vec<Place>,
-    ) -> Result<(), StateError> {
-        let before = self.account(beneficiary, at + 1)?;
-        let after = credit(before, fee, spec);
-        if before != after {
-            self.publish_fields(at, beneficiary, after, places);
+    /// What transaction `at`, at the frontier, was expected to write at `places` is written.
+    pub(super) fn commit(&self, at: u32, places: &[Place]) -> Result<(), StateError> {
+        for place in places {
+            match place {
+                Place::Fields(id) => {
+                    let base = self.base_account(*id)?;
+                    self.accounts.cell(id.0).commit(at, base);
+                }
+                Place::Clearing(id) => self.accounts.cell(id.0).storage_or_new().clearings.settle(at),
+                Place::Slot(id) => self.slots.cell(id.0).values.settle(at),
+            }
         }
         Ok(())
     }
 
-    /// Transaction `at` is committed with the writes at `places`: older ones are forgotten.
-    pub(super) fn settle(&self, at: u32, places: &[Place]) {
-        for place in places {
-            match place {
-                Place::Fields(id) => self.accounts.cell(id.0).fields.settle(at),
-                Place::Clearing(id) => self.accounts.cell(id.0).clearings.settle(at),
-                Place::Slot(id) => self.slots.cell(id.0).values.settle(at),
+    /// Transaction `at`, at the frontier, ran on committed state and wrote this.
+    pub(super) fn apply(&self, at: u32, execution: &TxExecution) {
+        self.publish_codes(execution);
+        for write in &execution.writes {
+            let id = self.account_id(write.address);
+            self.write_storage(at, id, write, true, |_| ());
+            if let Some(after) = write.account {
+                self.accounts.cell(id.0).set(at, after);
             }
         }
     }
 
-    /// The state that transaction `at` begins with. With `at` at the frontier or below, and not below
-    /// what was settled, it does not change any more.
+    /// Sets the fields of an account at the frontier.
+    pub(super) fn set_account(&self, at: u32, id: AccountId, after: Option<Account>) {
+        self.accounts.cell(id.0).set(at, after);
+    }
+
+    /// Credits a fee to an account at the frontier, as the last thing transaction `at` does.
+    pub(super) fn credit(
+        &self,
+        at: u32,
+        id: AccountId,
+        amount: U256,
+        spec: SpecId,
+    ) -> Result<(), StateError> {
+        let base = self.base_account(id)?;
+        let (before, after) = self.accounts.cell(id.0).credit(at, base, amount, spec);
+        if before.is_some() && after.is_none() {
+            // An account goes with its storage.
+            let clearings = &self.accounts.cell(id.0).storage_or_new().clearings;
+            clearings.put(at, ());
+            clearings.settle(at);
+        }
+        Ok(())
+    }
+
+    /// The writes of transaction `at`, which are published but not committed, as they will be: the
+    /// true differences to what is committed.
+    pub(super) fn final_writes(
+        &self,
+        at: u32,
+        writes: &[AccountWrite],
+    ) -> Result<Vec<AccountWrite>, StateError> {
+        let mut all = Vec::with_capacity(writes.len());
+        for write in writes {
+            let mut write = write.clone();
+            if write.account.is_some() {
+                let id = self.account_id(write.address);
+                let after = self.account(id, at + 1)?;
+                write.account = (after != self.account(id, at)?).then_some(after);
+            }
+            if write.account.is_some() || write.storage_cleared || !write.storage.is_empty() {
+                all.push(write);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The state that transaction `at`, at the frontier or ahead of it, is expected to begin with.
     pub(super) fn at(&self, at: u32) -> StateAt<'_, V> {
         StateAt { memory: self, at }
     }
 
-    /// True differences between the view and the state before transaction `at`.
-    pub(super) fn changes(&self, at: u32) -> Result<StateChanges, StateError> {
+    /// True differences between the view and the state after all committed transactions, the last of
+    /// which comes before `end`.
+    pub(super) fn changes(&self, end: u32) -> Result<StateChanges, StateError> {
         let mut changes = StateChanges::default();
-        let before_block = self.at(0);
+        let mut accounts = Vec::new();
         for id in (0..self.accounts.len()).map(AccountId) {
             let cell = self.accounts.cell(id.0);
-            let fields = cell.fields.newest_before(at);
-            let cleared = cell.clearings.newest_before(at);
-            let storage = self.written_slots(cell, at, cleared);
-            if fields.is_none() && cleared.is_none() && storage.is_empty() {
+            let fields = cell.committed();
+            let storage = cell.storage();
+            if fields.is_none() && storage.is_none() {
                 continue;
             }
             let address = self.accounts.key(id.0);
             let before = self.base_account(id)?;
-            let after = fields.map_or(before, |(_, after)| after);
-            let change = canonical_change(&before_block, address, before, after, cleared.is_some(), storage)?;
+            let after = fields.unwrap_or(before);
+            let change = match storage {
+                None => plain_change(before, after),
+                Some(storage) => self.storage_change(address, storage, before, after, end)?,
+            };
             let Some(change) = change else { continue };
             if let Some(hash) = new_code_hash(before, after)
                 && let Some(code) = self.codes.read().get(&hash)
             {
                 changes.codes.insert(hash, code.original_bytes());
             }
-            changes.accounts.insert(*address, change);
+            accounts.push((*address, change));
         }
+        changes.accounts = accounts.into_iter().collect();
         Ok(changes)
     }
 
-    fn base_account(&self, id: AccountId) -> Result<Option<Account>, StateError> {
-        once(&self.accounts.cell(id.0).base, || self.base.account(self.accounts.key(id.0)))
+    fn storage_change(
+        &self,
+        address: &Address,
+        storage: &StorageCell,
+        before: Option<Account>,
+        after: Option<Account>,
+        end: u32,
+    ) -> Result<Option<AccountChange>, StateError> {
+        let cleared = storage.clearings.newest_before(end).map(|(writer, ())| writer);
+        let written =
+            |slot: &SlotId| Some((self.slots.key(slot.0).1, self.written_slot(*slot, end, cleared)?));
+        // The view below takes the lock again.
+        let written: Vec<_> = storage.slots.lock().iter().filter_map(written).collect();
+        canonical_change(&self.at(0), address, before, after, cleared.is_some(), written)
     }
 
-    /// Slots of an account that were written before `at` and not cleared since, with their values.
-    fn written_slots(&self, cell: &AccountCell, at: u32, cleared: Option<(u32, ())>) -> Vec<(U256, U256)> {
-        let slots = cell.slots.lock();
-        let written =
-            |slot: &SlotId| Some((self.slots.key(slot.0).1, self.written_slot(*slot, at, cleared)?));
-        slots.iter().filter_map(written).collect()
+    fn base_account(&self, id: AccountId) -> Result<Option<Account>, StateError> {
+        self.accounts.cell(id.0).base(|| self.base.account(self.accounts.key(id.0)))
+    }
+
+    fn last_clearing(&self, account: AccountId, at: u32) -> Option<u32> {
+        let storage = self.accounts.cell(account.0).storage()?;
+        storage.clearings.newest_before(at).map(|(writer, ())| writer)
     }
 
     /// The slot's own value where it has a writer before `at` that no clearing came after.
-    fn written_slot(&self, id: SlotId, at: u32, cleared: Option<(u32, ())>) -> Option<U256> {
+    fn written_slot(&self, id: SlotId, at: u32, cleared: Option<u32>) -> Option<U256> {
         let (writer, value) = self.slots.cell(id.0).values.newest_before(at)?;
-        cleared.is_none_or(|(clearer, ())| clearer <= writer).then_some(value)
+        cleared.is_none_or(|clearer| clearer <= writer).then_some(value)
     }
 
-    fn publish_account(&self, at: u32, write: &AccountWrite, places: &mut Vec<Place>) {
-        let id = self.account_id(write.address);
-        let cell = self.accounts.cell(id.0);
-        if write.storage_cleared {
+    fn publish_codes(&self, execution: &TxExecution) {
+        if !execution.codes.is_empty() {
+            // Before the accounts that carry their hashes.
+            self.codes.write().extend(execution.codes.iter().cloned());
+        }
+    }
+
+    /// Writes what happens to an account's storage. `is_final`: nobody asks for older values any more.
+    fn write_storage(
+        &self,
+        at: u32,
+        id: AccountId,
+        write: &AccountWrite,
+        is_final: bool,
+        mut went_to: impl FnMut(Place),
+    ) {
+        // An account goes with its storage.
+        let is_cleared = write.storage_cleared || write.account == Some(None);
+        if !is_cleared && write.storage.is_empty() {
+            return;
+        }
+        let cell = self.accounts.cell(id.0).storage_or_new();
+        if is_cleared {
             cell.clearings.put(at, ());
-            places.push(Place::Clearing(id));
+            if is_final {
+                cell.clearings.settle(at);
+            }
+            went_to(Place::Clearing(id));
         }
         for (slot, value) in &write.storage {
             let slot = self.slot_id(id, *slot);
-            if self.slots.cell(slot.0).values.put(at, *value) {
+            let values = &self.slots.cell(slot.0).values;
+            let is_first = if is_final { values.put_and_settle(at, *value) } else { values.put(at, *value) };
+            if is_first {
                 cell.slots.lock().push(slot);
             }
-            places.push(Place::Slot(slot));
-        }
-        if let Some(after) = write.account {
-            self.publish_fields(at, id, after, places);
+            went_to(Place::Slot(slot));
         }
     }
+}
 
-    fn publish_fields(&self, at: u32, id: AccountId, after: Option<Account>, places: &mut Vec<Place>) {
-        let cell = self.accounts.cell(id.0);
-        if after.is_none() {
-            // An account goes with its storage.
-            cell.clearings.put(at, ());
-            places.push(Place::Clearing(id));
-        }
-        cell.fields.put(at, after);
-        places.push(Place::Fields(id));
-    }
+fn code_hash(account: Option<Account>) -> B256 {
+    account.map_or(KECCAK_EMPTY, |account| account.code_hash)
+}
 
-    fn retract_place(&self, at: u32, place: Place) {
-        match place {
-            Place::Fields(id) => self.accounts.cell(id.0).fields.retract(at),
-            Place::Clearing(id) => self.accounts.cell(id.0).clearings.retract(at),
-            Place::Slot(id) => self.slots.cell(id.0).values.retract(at),
-        }
-    }
+fn plain_change(before: Option<Account>, after: Option<Account>) -> Option<AccountChange> {
+    (before != after).then(|| AccountChange { after, storage_cleared: false, storage: Default::default() })
 }
 
 /// The value of a base read. Two threads may both ask the view at first, which always gives the

@@ -1,37 +1,45 @@
 //! The transactions of a block on all cores, with the result of executing them in order.
 //!
-//! Workers execute transactions ahead of the frontier on whatever earlier ones have written so far.
-//! Whoever finishes may become the committer: it walks the frontier in order and compares, value by
-//! value, what each transaction read with what it would read now. If all is the same, the result
+//! Workers execute transactions ahead of the frontier on whatever earlier ones are expected to leave.
+//! Whoever finishes may become the committer: it walks the frontier in order and asks whether each
+//! execution would have come out the same on what is committed by then (`reads`). If so, the result
 //! stands; if not, the transaction runs again on the spot, on committed state, and cannot fail again.
 //! Thus at most two executions each, and by induction every committed result is the serial one.
 //!
-//! The beneficiary's fee is the one write that is not made by executions but at commit. Edges and
+//! Money that is only moved does not make transactions depend on each other (`accounts`), a sender is
+//! taken to be ready (`view`), and plain transfers are not executed at all (`transfers`). Edges and
 //! hints order work and decide nothing. There is no fallback: a block with nothing but conflicts
 //! shrinks the window to one and goes on in order.
 
+mod accounts;
 mod commit;
 mod edges;
 mod idle;
 mod interner;
 mod memory;
+mod reads;
 mod recheck;
 mod schedule;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod versions;
 mod view;
 mod window;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::commit::Committer;
 use self::memory::{Place, VersionedState};
+use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
 use self::sync::{AtomicUsize, Mutex, Ordering};
-use self::view::{ReadLog, TransactionView};
+use self::transfers::{Transfer, TransferRules};
+use self::view::TransactionView;
+use crate::chainspec::Fork;
+use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError, StateKey};
 use crate::evm::{Evm, TxExecution};
 use crate::executor::ExecuteError;
@@ -44,7 +52,7 @@ use crate::workers::Workers;
 /// The outcome equals the serial executor's but for its statistics. With `recheck` every result is
 /// compared with a serial execution; a difference is [`CoreError::Divergence`].
 pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), CpuMeter::start());
     let threads = match job.options.threads {
         0 => workers.threads(),
         asked => asked.min(workers.threads()),
@@ -53,22 +61,41 @@ pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<Jo
         return Err(CoreError::InvalidArgument("too many transactions for one block".into()).into());
     }
     let speculation = Speculation::new(job, state, threads);
-    workers.run(threads.min(job.transactions.len()), |_| speculation.work());
-    speculation.finish(threads, started)
+    workers.run(threads.min(job.transactions.len()), |worker| cpu.count(worker, || speculation.work()));
+    let mut outcome = speculation.finish(threads)?;
+    outcome.statistics.cpu_ns = cpu.total_ns();
+    outcome.statistics.elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Ok(outcome)
 }
+
+type Memory<'a> = VersionedState<&'a dyn StateView>;
 
 /// One block's execution, shared by its workers.
 struct Speculation<'a> {
     job: &'a Job<'a>,
     threads: usize,
-    memory: VersionedState<&'a dyn StateView>,
+    memory: Memory<'a>,
     schedule: Schedule,
+    /// `None` where every transaction takes an EVM.
+    transfers: Option<TransferRules>,
     /// What has run and is not committed, by index.
-    executed: Box<[Mutex<Option<Box<Executed>>>]>,
+    ready: Box<[Mutex<Ready>]>,
     committer: Mutex<Committer<'a>>,
     /// Keys that speculative executions lacked: asked for together, they save round trips.
     missing: Mutex<BTreeSet<StateKey>>,
     active: AtomicUsize,
+    /// Time that each worker did not wait, in nanoseconds.
+    busy_ns: Mutex<Vec<u64>>,
+}
+
+/// What waits for the frontier.
+#[derive(Default)]
+enum Ready {
+    #[default]
+    Nothing,
+    Executed(Box<Executed>),
+    /// Transfers of this index and those that follow.
+    Transfers(Vec<Transfer>),
 }
 
 /// An execution whose writes are published.
@@ -88,37 +115,48 @@ struct Worker<'s, 'a> {
 
 impl<'a> Speculation<'a> {
     fn new(job: &'a Job<'a>, state: &'a dyn StateView, threads: usize) -> Self {
-        let edges = edges::predict(job.transactions, &job.options.dependencies);
+        let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
+        let looks = |tx: &crate::tx::SharedTransaction| TransferRules::may_be_one(&tx.tx);
+        let is_transfer: Vec<bool> =
+            job.transactions.iter().map(|tx| transfers.is_some() && looks(tx)).collect();
+        let edges = edges::predict(job.transactions, &job.options.dependencies, &is_transfer);
         let memory = VersionedState::new(state);
         let committer = Committer::new(job, &memory, state, threads);
         Self {
             job,
             threads,
-            schedule: Schedule::new(edges, committer.window()),
-            executed: job.transactions.iter().map(|_| Mutex::new(None)).collect(),
+            schedule: Schedule::new(edges.into_iter().zip(is_transfer), committer.window()),
+            transfers,
+            ready: job.transactions.iter().map(|_| Mutex::default()).collect(),
             committer: Mutex::new(committer),
             memory,
             missing: Mutex::default(),
             active: AtomicUsize::new(0),
+            busy_ns: Mutex::default(),
         }
     }
 
     /// What one thread does until nothing is left for it.
     fn work(&self) {
         let _guard = StopOnPanic(&self.schedule);
+        let began = Instant::now();
+        let mut waited = Duration::ZERO;
         let mut worker = self.worker();
         let mut own = None;
         loop {
             match self.schedule.claim(own.take()) {
-                Claim::Run(index) => {
-                    let executed = self.execute(&mut worker, index);
-                    own = self.publish(index, executed);
-                    self.commit(&mut worker);
+                Claim::Run(index) => own = self.run(&mut worker, index),
+                Claim::Transfers(first, end) => own = self.prepare(&mut worker, first, end),
+                Claim::Wait => {
+                    let since = Instant::now();
+                    self.schedule.wait();
+                    waited += since.elapsed();
                 }
-                Claim::Wait => self.schedule.wait(),
-                Claim::Leave => return,
+                Claim::Leave => break,
             }
         }
+        let busy = began.elapsed().saturating_sub(waited);
+        self.busy_ns.lock().push(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
     }
 
     fn worker(&self) -> Worker<'_, 'a> {
@@ -128,43 +166,133 @@ impl<'a> Speculation<'a> {
         Worker { evm, is_active: false, spare_logs: Vec::new() }
     }
 
-    /// Executes a transaction on what is there. At the frontier that is committed state and no read
-    /// need be compared; the re-check does so nevertheless.
-    fn execute<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Box<Executed> {
-        if !worker.is_active {
-            worker.is_active = true;
-            self.active.fetch_add(1, Ordering::Relaxed);
+    /// Executes a transaction and commits what can be committed. Returns a transaction that waited for
+    /// this one, for the same worker to run next.
+    fn run<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<u32> {
+        self.note_activity(worker);
+        if let Some(own) = self.run_in_place(worker, index) {
+            self.commit(worker);
+            return own;
         }
-        let is_speculative = self.schedule.frontier() != index || self.job.options.recheck;
-        let log = is_speculative.then(|| worker.spare_logs.pop().unwrap_or_default());
-        let executed = self.run_once(worker, index, log);
-        if let Err(StateError::Missing(keys)) = &executed.run {
-            self.missing.lock().extend(keys);
-        }
-        executed
+        let executed = self.execute(worker, index);
+        let own = self.publish(index, executed);
+        self.commit(worker);
+        own
     }
 
-    fn run_once<'s>(
-        &'s self,
-        worker: &mut Worker<'s, 'a>,
-        index: u32,
-        log: Option<ReadLog>,
-    ) -> Box<Executed> {
-        worker.evm.db_mut().begin(index, log);
-        let run = worker.evm.execute(&self.job.transactions[index as usize]);
-        let reads = worker.evm.db_mut().take_log();
+    /// Executes the transaction at the frontier and commits it at once, if nobody else is committing.
+    fn run_in_place<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<Option<u32>> {
+        // The re-check is to see what speculation does.
+        if self.schedule.frontier() != index || self.job.options.recheck {
+            return None;
+        }
+        let mut committer = self.committer.try_lock()?;
+        if !self.goes_on(&mut committer) {
+            return Some(None);
+        }
+        let done = committer.execute(self, worker, index);
+        let own = self.schedule.has_run(index, self.threads > 1);
+        self.after_commit(&mut committer, 1, done);
+        Some(own)
+    }
+
+    /// Executes a transaction ahead of the frontier, on what is there.
+    fn execute<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Box<Executed> {
+        let tx = &self.job.transactions[index as usize];
+        let log = worker.spare_logs.pop().unwrap_or_default();
+        let commutes = self.job.rules.fork >= Fork::SpuriousDragon;
+        worker.evm.db_mut().begin_ahead(index, log, tx, commutes);
+        let run = worker.evm.execute(tx);
+        let view = worker.evm.db_mut();
+        let mut reads = view.take_log();
+        if let Some(reads) = &mut reads {
+            match &run {
+                Ok(TxExecution { outcome: Ok(_), observed, .. }) if commutes => {
+                    reads.compare_observed(tx, observed, |address| view.known_id(address));
+                }
+                _ => reads.compare_whole(),
+            }
+        }
+        if let Err(StateError::Missing(keys)) = &run {
+            self.missing.lock().extend(keys);
+        }
         Box::new(Executed { run, reads, places: Vec::new() })
     }
 
-    /// Makes an execution known to later transactions and to the committer. Returns a transaction
-    /// that waited for this one, for the same worker to run next.
+    /// Executes a transaction when all before it is committed.
+    fn run_at_frontier<'s>(
+        &'s self,
+        worker: &mut Worker<'s, 'a>,
+        index: u32,
+    ) -> Result<TxExecution, StateError> {
+        worker.evm.db_mut().begin(index);
+        worker.evm.execute(&self.job.transactions[index as usize])
+    }
+
+    /// Makes an execution known to later transactions and to the committer.
     fn publish(&self, index: u32, mut executed: Box<Executed>) -> Option<u32> {
         if let Ok(execution) = &executed.run {
-            executed.places = self.memory.publish(index, execution);
+            executed.places = self.memory.publish(index, execution, executed.reads.as_ref());
         }
-        *self.executed[index as usize].lock() = Some(executed);
+        self.hand_over(index, Ready::Executed(executed))
+    }
+
+    fn hand_over(&self, index: u32, ready: Ready) -> Option<u32> {
+        *self.ready[index as usize].lock() = ready;
         // A worker alone has nothing to gain from leaving the order.
         self.schedule.has_run(index, self.threads > 1)
+    }
+
+    /// Prepares the transfers of a stretch. What turns out to be none is executed in between.
+    fn prepare<'s>(&'s self, worker: &mut Worker<'s, 'a>, first: u32, end: u32) -> Option<u32> {
+        self.note_activity(worker);
+        let rules = self.transfers.as_ref().expect("there are stretches where there are rules");
+        // All accounts are fetched before anything runs: what is missing is reported together.
+        let transfers: Vec<Option<Transfer>> = (first..end)
+            .map(|index| {
+                let tx = &self.job.transactions[index as usize];
+                let transfer = rules.prepare(tx, |address| self.memory.account_id(address))?;
+                self.meets_no_code(index, &transfer).then_some(transfer)
+            })
+            .collect();
+        let mut own = None;
+        let (mut begin, mut stretch) = (first, Vec::with_capacity(transfers.len()));
+        for (index, transfer) in (first..end).zip(transfers) {
+            if let Some(transfer) = transfer {
+                stretch.push(transfer);
+                continue;
+            }
+            if !stretch.is_empty() {
+                self.hand_over(begin, Ready::Transfers(std::mem::take(&mut stretch)));
+                self.commit(worker);
+            }
+            match (own, self.run(worker, index)) {
+                (None, next) => own = next,
+                (Some(_), Some(next)) => self.schedule.release(next),
+                (Some(_), None) => {}
+            }
+            begin = index + 1;
+        }
+        if !stretch.is_empty() {
+            self.hand_over(begin, Ready::Transfers(stretch));
+        }
+        self.commit(worker);
+        own
+    }
+
+    /// Whether a transfer can be expected to find no code. What the view fails to tell is left to an
+    /// execution, which knows how to report it.
+    fn meets_no_code(&self, index: u32, transfer: &Transfer) -> bool {
+        let finds_none = |id| match self.memory.account(id, index) {
+            Ok(account) => reads::has_no_code(account),
+            Err(StateError::Missing(keys)) => {
+                self.missing.lock().extend(keys);
+                false
+            }
+            Err(_) => false,
+        };
+        // Both are asked for, whatever the first says.
+        finds_none(transfer.sender) & finds_none(transfer.recipient)
     }
 
     /// Commits all that can be committed, unless another worker is doing so: that one looks again
@@ -174,13 +302,21 @@ impl<'a> Speculation<'a> {
             publish_before_looking();
             let Some(mut committer) = self.committer.try_lock() else { return };
             while let Some(index) = self.schedule.committable() {
-                let executed = self.executed[index as usize].lock().take();
-                let executed = executed.expect("what has run is kept until it is committed");
-                match committer.commit(self, worker, index, executed) {
-                    Ok(()) => self.schedule.advance(committer.window()),
-                    Err(error) => {
-                        committer.fail(error);
-                        self.schedule.stop();
+                if !self.goes_on(&mut committer) {
+                    return;
+                }
+                let ready = std::mem::take(&mut *self.ready[index as usize].lock());
+                match ready {
+                    Ready::Nothing => unreachable!("what has run is kept until it is committed"),
+                    Ready::Executed(executed) => {
+                        let done = committer.commit(self, worker, index, executed);
+                        self.after_commit(&mut committer, 1, done);
+                    }
+                    Ready::Transfers(stretch) => {
+                        let done = (index..).zip(&stretch).try_for_each(|(index, transfer)| {
+                            committer.transfer(self, worker, index, transfer)
+                        });
+                        self.after_commit(&mut committer, stretch.len() as u32, done);
                     }
                 }
             }
@@ -192,14 +328,43 @@ impl<'a> Speculation<'a> {
         }
     }
 
-    fn finish(self, threads: usize, started: Instant) -> Result<JobOutcome, ExecuteError> {
-        let active_workers = self.active.into_inner();
-        let is_whole = self.schedule.frontier() as usize == self.job.transactions.len();
-        let mut outcome = self.committer.into_inner().finish(&self.memory)?;
-        assert!(is_whole, "workers leave when all is committed or the committer has failed");
-        outcome.statistics.threads = threads;
-        outcome.statistics.active_workers = active_workers;
-        outcome.statistics.elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    /// Stops everybody when the execution is to end early.
+    fn goes_on(&self, committer: &mut Committer<'a>) -> bool {
+        let is_interrupted = committer.is_interrupted();
+        if is_interrupted {
+            self.schedule.stop();
+        }
+        !is_interrupted
+    }
+
+    fn after_commit(&self, committer: &mut Committer<'a>, count: u32, done: Result<(), ExecuteError>) {
+        match done {
+            Ok(()) => self.schedule.advance(count, committer.window()),
+            Err(error) => {
+                committer.fail(error);
+                self.schedule.stop();
+            }
+        }
+    }
+
+    fn note_activity(&self, worker: &mut Worker<'_, 'a>) {
+        if !worker.is_active {
+            worker.is_active = true;
+            self.active.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn finish(self, threads: usize) -> Result<JobOutcome, ExecuteError> {
+        let end = self.schedule.frontier();
+        let is_whole = end as usize == self.job.transactions.len();
+        let committer = self.committer.into_inner();
+        let ended_early = committer.has_ended_early();
+        let mut outcome = committer.finish(&self.memory, end)?;
+        assert!(is_whole || ended_early, "workers leave when all is committed or the block has ended");
+        let statistics = &mut outcome.statistics;
+        statistics.threads = threads;
+        statistics.active_workers = self.active.into_inner();
+        statistics.busy_ns = self.busy_ns.into_inner();
         Ok(outcome)
     }
 }

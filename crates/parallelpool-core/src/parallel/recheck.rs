@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{CoreError, StateError};
 use crate::evm::{AccountWrite, Evm, TxExecution, TxResult};
+use crate::primitives::Address;
 use crate::serial::Job;
 use crate::state::database::ViewDatabase;
 use crate::state::overlay::Overlay;
@@ -25,13 +26,7 @@ impl<'a> Shadow<'a> {
 
     /// Executes the transaction on the committed state and compares with what is to be committed.
     pub(super) fn compare(&self, index: usize, parallel: &TxExecution) -> Result<(), CoreError> {
-        let tx = &self.job.transactions[index];
-        let mut evm = Evm::new(self.job.rules, self.job.block, ViewDatabase(&self.state));
-        let serial = evm.execute(tx)?;
-        match first_difference(parallel, &serial) {
-            None => Ok(()),
-            Some(what) => Err(CoreError::Divergence(format!("transaction {index} [{}]: {what}", tx.tx.hash))),
-        }
+        compare_with_evm(self.job, &self.state, index, parallel)
     }
 
     /// The transaction compared last is committed.
@@ -64,11 +59,27 @@ impl<'a> Shadow<'a> {
     }
 }
 
-fn first_difference(parallel: &TxExecution, serial: &TxExecution) -> Option<String> {
+/// Executes a transaction on `state` and compares with what the parallel executor made of it.
+pub(super) fn compare_with_evm(
+    job: &Job<'_>,
+    state: &dyn StateView,
+    index: usize,
+    parallel: &TxExecution,
+) -> Result<(), CoreError> {
+    let tx = &job.transactions[index];
+    let mut evm = Evm::new(job.rules, job.block, ViewDatabase(state));
+    let serial = evm.execute(tx)?;
+    match first_difference(parallel, &serial, job.block.beneficiary) {
+        None => Ok(()),
+        Some(what) => Err(CoreError::Divergence(format!("transaction {index} [{}]: {what}", tx.tx.hash))),
+    }
+}
+
+fn first_difference(parallel: &TxExecution, serial: &TxExecution, beneficiary: Address) -> Option<String> {
     if parallel.outcome != serial.outcome {
         return Some(format!("outcome: parallel {:?}, serial {:?}", parallel.outcome, serial.outcome));
     }
-    let (ours, theirs) = (in_order(&parallel.writes), in_order(&serial.writes));
+    let (ours, theirs) = (in_order(&parallel.writes, beneficiary), in_order(&serial.writes, beneficiary));
     if ours != theirs {
         let differing = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs);
         return Some(match differing {
@@ -81,8 +92,13 @@ fn first_difference(parallel: &TxExecution, serial: &TxExecution) -> Option<Stri
     (hashes(parallel) != hashes(serial)).then(|| "codes that came into being".into())
 }
 
-fn in_order(writes: &[AccountWrite]) -> Vec<AccountWrite> {
+fn in_order(writes: &[AccountWrite], beneficiary: Address) -> Vec<AccountWrite> {
     let mut writes = writes.to_vec();
+    // An empty account that is about to get the fee comes into being with the write or with the fee.
+    let is_awaiting = |write: &AccountWrite| {
+        write.address == beneficiary && write.account.flatten().is_some_and(|account| account.is_empty())
+    };
+    writes.retain(|write| !is_awaiting(write));
     writes.sort_unstable_by_key(|write| write.address);
     for write in &mut writes {
         write.storage.sort_unstable();

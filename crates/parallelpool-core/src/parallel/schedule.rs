@@ -1,12 +1,14 @@
 //! Who runs what next: the frontier, the window ahead of it, and transactions held back.
 //!
 //! Every index is handed out exactly once: by the cursor in ascending order or, where an edge says
-//! that an earlier one should run first, when that one has run. The transaction at the frontier can
+//! that an earlier one should run first, when that one has run. Transfers are handed out in stretches,
+//! and further ahead than the window: they guess nothing that could turn out wrong. The transaction at the frontier can
 //! always be had, is running, or has run: whatever the edges say, they only lead downwards.
 //! Second executions are not handed out; the committer does them on the spot.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -18,6 +20,12 @@ use super::sync::{AtomicBool, AtomicU32, Mutex, Ordering, fence};
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Padded<T>(T);
+
+/// Transfers in one stretch at most: the cost of handing it out is shared by many, and the other
+/// workers still get theirs.
+const STRETCH: usize = 64;
+/// How far ahead of the frontier transfers are handed out.
+const TRANSFERS_AHEAD: u32 = 2_048;
 
 /// The plan of one block.
 #[derive(Debug)]
@@ -40,6 +48,8 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct Task {
     edges: Edges,
+    /// It looks like a plain transfer.
+    is_transfer: bool,
     has_run: AtomicBool,
     /// Transactions held back for this one; taken when it has run.
     successors: Mutex<SmallVec<[u32; 2]>>,
@@ -50,6 +60,8 @@ struct Task {
 pub(super) enum Claim {
     /// Execute this transaction.
     Run(u32),
+    /// Prepare the transfers of this stretch; it is published under its first index.
+    Transfers(u32, u32),
     /// Nothing can run now; see [`Schedule::wait`].
     Wait,
     /// Nothing is left to hand out.
@@ -57,10 +69,16 @@ pub(super) enum Claim {
 }
 
 impl Schedule {
-    pub(super) fn new(edges: Vec<Edges>, window: u32) -> Self {
-        let task = |edges| Task { edges, has_run: AtomicBool::new(false), successors: Mutex::default() };
+    /// A plan for transactions with these edges, and whether each looks like a transfer.
+    pub(super) fn new(plan: impl IntoIterator<Item = (Edges, bool)>, window: u32) -> Self {
+        let task = |(edges, is_transfer)| Task {
+            edges,
+            is_transfer,
+            has_run: AtomicBool::new(false),
+            successors: Mutex::default(),
+        };
         Self {
-            tasks: edges.into_iter().map(task).collect(),
+            tasks: plan.into_iter().map(task).collect(),
             frontier: Padded::default(),
             cursor: Padded::default(),
             window: AtomicU32::new(window),
@@ -90,23 +108,40 @@ impl Schedule {
                 return Claim::Run(index);
             }
             let next = self.cursor.0.load(Ordering::Acquire);
-            if next >= end {
+            let stretch = self.stretch_at(next);
+            if stretch.is_empty() && next >= end {
                 return if self.is_handed_out() { Claim::Leave } else { Claim::Wait };
             }
             let (order, failed) = (Ordering::AcqRel, Ordering::Relaxed);
-            let is_mine = self.cursor.0.compare_exchange(next, next + 1, order, failed).is_ok();
-            if is_mine && !self.hold_back(next) {
+            let after = stretch.end.max(next + 1);
+            if self.cursor.0.compare_exchange(next, after, order, failed).is_err() {
+                continue;
+            }
+            if !stretch.is_empty() {
+                return Claim::Transfers(stretch.start, stretch.end);
+            }
+            if !self.hold_back(next) {
                 return Claim::Run(next);
             }
         }
+    }
+
+    /// The transfers that can be handed out together from index `first` on.
+    fn stretch_at(&self, first: u32) -> Range<u32> {
+        let ahead = self.frontier().saturating_add(TRANSFERS_AHEAD).min(self.tasks.len() as u32);
+        let tasks = self.tasks.get(first as usize..ahead as usize).unwrap_or_default();
+        let length = tasks.iter().take(STRETCH).take_while(|task| task.is_transfer).count();
+        first..first + length as u32
     }
 
     /// Waits until something can be claimed, or everything has changed.
     pub(super) fn wait(&self) {
         self.idle.wait(|| {
             let end = self.window_end();
+            let next = self.cursor.0.load(Ordering::Acquire);
             self.is_stopped()
-                || self.cursor.0.load(Ordering::Acquire) < end
+                || next < end
+                || !self.stretch_at(next).is_empty()
                 || self.is_handed_out()
                 || (self.released_count.load(Ordering::Acquire) > 0
                     && self.released.lock().peek().is_some_and(|Reverse(lowest)| *lowest < end))
@@ -158,9 +193,9 @@ impl Schedule {
         (!self.is_stopped() && task.has_run.load(Ordering::Acquire)).then_some(frontier)
     }
 
-    /// The transaction at the frontier is committed. Called by the committer only.
-    pub(super) fn advance(&self, window: u32) {
-        let frontier = self.frontier.0.load(Ordering::Relaxed) + 1;
+    /// The next `count` transactions from the frontier on are committed. Called by the committer only.
+    pub(super) fn advance(&self, count: u32, window: u32) {
+        let frontier = self.frontier.0.load(Ordering::Relaxed) + count;
         self.frontier.0.store(frontier, Ordering::Release);
         let before = self.window.swap(window, Ordering::AcqRel);
         // With a window of one the committer itself goes on; others would only be woken for nothing.
@@ -209,7 +244,8 @@ impl Schedule {
         Some(lowest)
     }
 
-    fn release(&self, index: u32) {
+    /// Lets any worker claim a transaction that was kept for one.
+    pub(super) fn release(&self, index: u32) {
         let mut released = self.released.lock();
         released.push(Reverse(index));
         self.released_count.fetch_add(1, Ordering::AcqRel);

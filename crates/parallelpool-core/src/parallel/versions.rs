@@ -44,6 +44,21 @@ impl<T: Copy> Versions<T> {
         !self.written.swap(true, Ordering::AcqRel)
     }
 
+    /// Sets the value that transaction `at`, at the frontier, writes for good. Returns whether it is
+    /// the first value ever.
+    pub(super) fn put_and_settle(&self, at: u32, value: T) -> bool {
+        let mut list = self.list.write();
+        let older = list.partition_point(|(writer, _)| *writer <= at);
+        match older {
+            0 => list.insert(0, (at, value)),
+            _ => {
+                list.drain(1..older);
+                list[0] = (at, value);
+            }
+        }
+        !self.written.swap(true, Ordering::AcqRel)
+    }
+
     /// Takes back what transaction `at` wrote.
     pub(super) fn retract(&self, at: u32) {
         self.list.write().retain(|(writer, _)| *writer != at);
@@ -82,6 +97,20 @@ mod tests {
         versions.retract(3);
         assert!(!versions.put(5, 3));
         assert_eq!(versions.newest_before(9), Some((5, 3)));
+    }
+
+    #[test]
+    fn a_final_value_replaces_all_older_ones() {
+        let versions = Versions::default();
+        for writer in [1, 2, 5] {
+            versions.put(writer, 'o');
+        }
+
+        assert!(!versions.put_and_settle(2, 'n'));
+        assert_eq!([2, 3, 6].map(|at| versions.newest_before(at)), [None, Some((2, 'n')), Some((5, 'o'))]);
+        let fresh = Versions::default();
+        assert!(fresh.put_and_settle(7, 'n'));
+        assert_eq!(fresh.newest_before(8), Some((7, 'n')));
     }
 
     #[test]

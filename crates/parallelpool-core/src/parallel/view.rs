@@ -10,52 +10,35 @@ use revm::Database;
 use revm::state::{AccountId as AccountHint, AccountInfo};
 
 use super::memory::{AccountId, SlotId, VersionedState};
+use super::reads::ReadLog;
 use super::sync::{AtomicBool, Ordering};
-use crate::error::{StateError, StateKey};
+use crate::error::StateError;
 use crate::evm::ExecutionDatabase;
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::database::account_info;
 use crate::state::{Account, StateView};
+use crate::tx::RecoveredTransaction;
 
-/// What an execution read, with the values it got. Absence is a value.
-#[derive(Debug, Default)]
-pub(super) struct ReadLog {
-    accounts: Vec<(AccountId, Option<Account>)>,
-    slots: Vec<(SlotId, U256)>,
-    has_storage: Vec<(AccountId, bool)>,
+/// The sender as a valid transaction finds it. Earlier transactions of the block may still raise its
+/// nonce and its funds, so speculation takes both for granted; at the frontier they are compared.
+#[derive(Debug, Clone, Copy)]
+struct PredictedSender {
+    address: Address,
+    nonce: u64,
+    /// Most wei that the transaction can cost.
+    cost: U256,
 }
 
-impl ReadLog {
-    /// The first read that has another value for transaction `at` now.
-    pub(super) fn first_changed<V: StateView>(
-        &self,
-        memory: &VersionedState<V>,
-        at: u32,
-    ) -> Result<Option<StateKey>, StateError> {
-        for (id, value) in &self.accounts {
-            if memory.account(*id, at)? != *value {
-                return Ok(Some(StateKey::Account(memory.address(*id))));
-            }
+impl PredictedSender {
+    fn instead_of(&self, account: Option<Account>) -> Option<Account> {
+        let mut predicted = account.unwrap_or_default();
+        // Nonces never fall: this transaction cannot become valid.
+        if predicted.nonce > self.nonce {
+            return account;
         }
-        for (id, value) in &self.slots {
-            if memory.slot(*id, at)? != *value {
-                let (address, slot) = memory.slot_key(*id);
-                return Ok(Some(StateKey::Storage(address, slot)));
-            }
-        }
-        for (id, value) in &self.has_storage {
-            if memory.has_storage(*id, at)? != *value {
-                return Ok(Some(StateKey::Account(memory.address(*id))));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Empties the log and keeps its room.
-    pub(super) fn clear(&mut self) {
-        self.accounts.clear();
-        self.slots.clear();
-        self.has_storage.clear();
+        predicted.nonce = self.nonce;
+        predicted.balance = predicted.balance.max(self.cost);
+        Some(predicted)
     }
 }
 
@@ -67,6 +50,7 @@ pub(super) struct TransactionView<'a, V> {
     stopped: &'a AtomicBool,
     at: u32,
     log: Option<ReadLog>,
+    sender: Option<PredictedSender>,
     // What this worker has looked up before; spares the shared tables' locks.
     accounts: HashMap<Address, AccountId, RandomState>,
     slots: HashMap<(AccountId, U256), SlotId, RandomState>,
@@ -80,21 +64,38 @@ impl<'a, V: StateView> TransactionView<'a, V> {
             stopped,
             at: 0,
             log: None,
+            sender: None,
             accounts: HashMap::default(),
             slots: HashMap::default(),
             codes: HashMap::default(),
         }
     }
 
-    /// The next reads are those of transaction `at`, written to `log` if there is one.
-    pub(super) fn begin(&mut self, at: u32, log: Option<ReadLog>) {
-        self.at = at;
-        self.log = log;
+    /// The next reads are those of transaction `at`, on committed state.
+    pub(super) fn begin(&mut self, at: u32) {
+        (self.at, self.log, self.sender) = (at, None, None);
     }
 
-    /// The reads since [`Self::begin`], if they were logged.
+    /// The next reads are those of transaction `at` ahead of the frontier, written to `log`.
+    /// `predicts`: the sender is taken to be ready for the transaction.
+    pub(super) fn begin_ahead(&mut self, at: u32, log: ReadLog, tx: &RecoveredTransaction, predicts: bool) {
+        self.begin(at);
+        self.log = Some(log);
+        self.sender = tx.tx.cost().filter(|_| predicts).map(|cost| PredictedSender {
+            address: tx.sender,
+            nonce: tx.tx.nonce,
+            cost,
+        });
+    }
+
+    /// The reads since [`Self::begin_ahead`].
     pub(super) fn take_log(&mut self) -> Option<ReadLog> {
         self.log.take()
+    }
+
+    /// The id of an account that this worker has met.
+    pub(super) fn known_id(&self, address: &Address) -> Option<AccountId> {
+        self.accounts.get(address).copied()
     }
 
     fn account_id(&mut self, address: Address) -> AccountId {
@@ -107,7 +108,7 @@ impl<'a, V: StateView> TransactionView<'a, V> {
         let id = *self.slots.entry(key).or_insert_with(|| self.memory.slot_id(account, slot));
         let value = self.memory.slot(id, self.at)?;
         if let Some(log) = &mut self.log {
-            log.slots.push((id, value));
+            log.slot(id, value);
         }
         Ok(value)
     }
@@ -123,9 +124,12 @@ impl<V: StateView> Database for TransactionView<'_, V> {
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
         self.go_on()?;
         let id = self.account_id(address);
-        let account = self.memory.account(id, self.at)?;
+        let mut account = self.memory.account(id, self.at)?;
+        if let Some(sender) = self.sender.filter(|sender| sender.address == address) {
+            account = sender.instead_of(account);
+        }
         if let Some(log) = &mut self.log {
-            log.accounts.push((id, account));
+            log.account(id, account);
         }
         Ok(account.map(|account| AccountInfo { account_id: id.as_hint(), ..account_info(&account) }))
     }
@@ -164,7 +168,7 @@ impl<V: StateView> ExecutionDatabase for TransactionView<'_, V> {
         let id = self.account_id(address);
         let value = self.memory.has_storage(id, self.at)?;
         if let Some(log) = &mut self.log {
-            log.has_storage.push((id, value));
+            log.storage(id, value);
         }
         Ok(value)
     }

@@ -19,13 +19,14 @@ pub(super) struct Window {
     commits: u32,
     conflicts: u32,
     quiet: u32,
+    is_adaptive: bool,
 }
 
 impl Window {
-    /// A window for this many workers.
-    pub(super) fn new(workers: usize) -> Self {
+    /// A window for this many workers; one that is not adaptive keeps its size.
+    pub(super) fn new(workers: usize, is_adaptive: bool) -> Self {
         let most = u32::try_from(workers).unwrap_or(u32::MAX).saturating_mul(PER_WORKER);
-        Self { size: most, most, commits: 0, conflicts: 0, quiet: FIRST_QUIET }
+        Self { size: most, most, commits: 0, conflicts: 0, quiet: FIRST_QUIET, is_adaptive }
     }
 
     /// Transactions from the frontier on that may run.
@@ -35,6 +36,9 @@ impl Window {
 
     /// A transaction was committed; `conflict`: its first execution was thrown away.
     pub(super) fn observe(&mut self, conflict: bool) {
+        if !self.is_adaptive {
+            return;
+        }
         self.commits += 1;
         self.conflicts += u32::from(conflict);
         if self.size == 1 {
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn conflicts_shrink_the_window_to_one() {
-        let mut window = Window::new(2);
+        let mut window = Window::new(2, true);
         feed(&mut window, 5 * SAMPLE, |_| true);
 
         assert_eq!(window.size(), 1);
@@ -84,15 +88,23 @@ mod tests {
 
     #[test]
     fn few_conflicts_leave_it_open() {
-        let mut window = Window::new(2);
+        let mut window = Window::new(2, true);
         feed(&mut window, 1_000, |commit| commit % 8 == 0);
 
         assert_eq!(window.size(), 2 * PER_WORKER);
     }
 
     #[test]
+    fn a_window_that_is_not_adaptive_keeps_its_size() {
+        let mut window = Window::new(2, false);
+        feed(&mut window, 5 * SAMPLE, |_| true);
+
+        assert_eq!(window.size(), 2 * PER_WORKER);
+    }
+
+    #[test]
     fn it_opens_again_when_conflicts_are_over() {
-        let mut window = Window::new(2);
+        let mut window = Window::new(2, true);
         feed(&mut window, 5 * SAMPLE, |_| true);
         feed(&mut window, FIRST_QUIET + 8 * SAMPLE, |_| false);
 
@@ -101,7 +113,7 @@ mod tests {
 
     #[test]
     fn attempts_on_a_dependent_chain_grow_rare() {
-        let mut window = Window::new(2);
+        let mut window = Window::new(2, true);
         let mut speculated = 0;
         for _ in 0..100_000 {
             let speculates = window.size() > 1;

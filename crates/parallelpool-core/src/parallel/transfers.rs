@@ -1,0 +1,165 @@
+//! Plain transfers: applied at the frontier without an EVM.
+//!
+//! A call that finds no code does three things: it pays its fee, it moves its value, it raises a nonce.
+//! What follows from transaction, rules and block alone is worked out by any worker ahead of the
+//! frontier ([`TransferRules::prepare`]); what depends on the two accounts is decided when all before it
+//! is committed ([`Transfer::outcome`]). There is nothing to guess, so nothing is ever thrown away.
+//!
+//! Whatever is not plain in every respect is left to the EVM, refusals included: it has the words.
+
+use revm::context_interface::cfg::GasParams;
+
+use super::memory::AccountId;
+use super::reads::{HUGE, has_no_code};
+use crate::block::BlockContext;
+use crate::chainspec::{Fork, Rules};
+use crate::primitives::{Address, U256};
+use crate::state::Account;
+use crate::tx::charges::{Charges, charges_by};
+use crate::tx::validity::is_type_active;
+use crate::tx::{RecoveredTransaction, Transaction, split_tag};
+
+/// What transfers of one block have in common.
+#[derive(Debug)]
+pub(super) struct TransferRules {
+    rules: Rules,
+    base_fee: U256,
+    params: GasParams,
+    /// Charges of a transfer without data.
+    plain: Charges,
+    gas_limit_cap: u64,
+}
+
+/// A transfer between two accounts of which it is not yet known what they hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Transfer {
+    pub(super) sender: AccountId,
+    pub(super) recipient: AccountId,
+    nonce: u64,
+    value: U256,
+    /// What the sender must own.
+    required: U256,
+    /// Gas of the transfer.
+    pub(super) gas_used: u64,
+    /// Wei per gas.
+    pub(super) price: U256,
+    /// Wei for the beneficiary.
+    pub(super) fee: U256,
+}
+
+/// The two accounts after a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) sender: Account,
+    /// `None` where it is the sender, or nothing changed.
+    pub(super) recipient: Option<Account>,
+}
+
+impl TransferRules {
+    /// `None` where transfers are no such simple thing: before EIP-161 even a touch counts, and from
+    /// Amsterdam on their gas depends on the recipient.
+    pub(super) fn new(rules: &Rules, block: &BlockContext) -> Option<Self> {
+        if rules.fork < Fork::SpuriousDragon || rules.fork >= Fork::Amsterdam {
+            return None;
+        }
+        let params = GasParams::new_spec(rules.spec_id);
+        let example = Transaction { to: Some(Address::ZERO), ..Transaction::default() };
+        Some(Self {
+            rules: *rules,
+            base_fee: U256::from(block.base_fee.unwrap_or_default()),
+            plain: charges_by(&params, &example, None, rules),
+            params,
+            gas_limit_cap: rules.max_transaction_gas().unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Whether the transaction looks like a transfer. Its recipient may still turn out to have code.
+    pub(super) fn may_be_one(tx: &Transaction) -> bool {
+        tx.to.is_some_and(|to| !may_be_precompile(&to))
+            && runs_on_nothing(tx)
+            && tx.access_list.is_empty()
+            && tx.authorization_list.is_empty()
+            && tx.blob_versioned_hashes.is_empty()
+            && (tx.tx_type <= 2 || tx.is_parallel)
+    }
+
+    /// The transfer, if nothing is wrong with the transaction in itself.
+    pub(super) fn prepare(
+        &self,
+        recovered: &RecoveredTransaction,
+        id_of: impl Fn(Address) -> AccountId,
+    ) -> Option<Transfer> {
+        let RecoveredTransaction { tx, sender } = recovered;
+        let to = tx.to.filter(|_| Self::may_be_one(tx))?;
+        let charges = if tx.data.is_empty() {
+            self.plain
+        } else {
+            charges_by(&self.params, tx, Some(sender), &self.rules)
+        };
+        let is_sound = is_type_active(tx.tx_type, tx.is_parallel, &self.rules)
+            && tx.chain_id.is_none_or(|id| id == self.rules.chain_id)
+            && tx.nonce < u64::MAX
+            && tx.gas_limit <= self.gas_limit_cap
+            && tx.gas_limit >= charges.least_gas_limit();
+        let has_market = self.rules.fork >= Fork::London;
+        let (cap, tip) = (tx.max_fee_per_gas, tx.max_priority_fee_per_gas);
+        if !is_sound || (has_market && (cap < tip || cap < self.base_fee)) {
+            return None;
+        }
+        let price = match tx.tx_type {
+            0 | 1 => cap,
+            _ => cap.min(self.base_fee.saturating_add(tip)),
+        };
+        let gas_used = charges.least_gas_limit();
+        let earned = if has_market { price - self.base_fee } else { price };
+        let required = tx.cost()?;
+        Some(Transfer {
+            sender: id_of(*sender),
+            recipient: id_of(to),
+            nonce: tx.nonce,
+            value: tx.value,
+            required,
+            gas_used,
+            price,
+            // No more than `required`, which has 256 bits.
+            fee: earned * U256::from(gas_used),
+        })
+    }
+}
+
+impl Transfer {
+    /// What the transfer makes of the accounts; `None` where it takes the EVM to say.
+    pub(super) fn outcome(&self, sender: Option<Account>, recipient: Option<Account>) -> Option<Outcome> {
+        let mut payer = sender.unwrap_or_default();
+        let is_ready = payer.nonce == self.nonce
+            && payer.balance >= self.required
+            && has_no_code(sender)
+            && has_no_code(recipient);
+        // An account that exists and is empty vanishes when it is touched.
+        if !is_ready || recipient.is_some_and(|account| account.is_empty() || account.balance >= HUGE) {
+            return None;
+        }
+        payer.nonce += 1;
+        payer.balance -= self.price * U256::from(self.gas_used);
+        if self.sender == self.recipient {
+            return Some(Outcome { sender: payer, recipient: None });
+        }
+        payer.balance -= self.value;
+        let payee = (!self.value.is_zero()).then(|| {
+            let mut payee = recipient.unwrap_or_default();
+            payee.balance += self.value;
+            payee
+        });
+        Some(Outcome { sender: payer, recipient: payee })
+    }
+}
+
+/// No calldata, and no data that costs other than its tag.
+fn runs_on_nothing(tx: &Transaction) -> bool {
+    tx.data.is_empty() || (tx.is_parallel && split_tag(&tx.data).1.is_empty())
+}
+
+/// All precompiles of all forks lie among the first addresses.
+fn may_be_precompile(to: &Address) -> bool {
+    to[..18].iter().all(|byte| *byte == 0)
+}
