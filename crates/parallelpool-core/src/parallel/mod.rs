@@ -146,7 +146,7 @@ impl<'a> Speculation<'a> {
         loop {
             match self.schedule.claim(own.take()) {
                 Claim::Run(index) => own = self.run(&mut worker, index),
-                Claim::Transfers(first, end) => own = self.prepare(&mut worker, first, end),
+                Claim::Transfers(first, end) => self.prepare(&mut worker, first, end),
                 Claim::Wait => {
                     let since = Instant::now();
                     self.schedule.wait();
@@ -243,41 +243,31 @@ impl<'a> Speculation<'a> {
         self.schedule.has_run(index, self.threads > 1)
     }
 
-    /// Prepares the transfers of a stretch. What turns out to be none is executed in between.
-    fn prepare<'s>(&'s self, worker: &mut Worker<'s, 'a>, first: u32, end: u32) -> Option<u32> {
+    /// Prepares the transfers of a stretch. What turns out to be none is left to be claimed again.
+    fn prepare<'s>(&'s self, worker: &mut Worker<'s, 'a>, first: u32, end: u32) {
         self.note_activity(worker);
         let rules = self.transfers.as_ref().expect("there are stretches where there are rules");
-        // All accounts are fetched before anything runs: what is missing is reported together.
-        let transfers: Vec<Option<Transfer>> = (first..end)
-            .map(|index| {
-                let tx = &self.job.transactions[index as usize];
-                let transfer = rules.prepare(tx, |address| self.memory.account_id(address))?;
-                self.meets_no_code(index, &transfer).then_some(transfer)
-            })
-            .collect();
-        let mut own = None;
-        let (mut begin, mut stretch) = (first, Vec::with_capacity(transfers.len()));
-        for (index, transfer) in (first..end).zip(transfers) {
-            if let Some(transfer) = transfer {
+        let (mut begin, mut stretch) = (first, Vec::with_capacity((end - first) as usize));
+        for index in first..end {
+            let tx = &self.job.transactions[index as usize];
+            let transfer = rules.prepare(tx, |address| self.memory.account_id(address));
+            if let Some(transfer) = transfer.filter(|transfer| self.meets_no_code(index, transfer)) {
                 stretch.push(transfer);
                 continue;
             }
-            if !stretch.is_empty() {
-                self.hand_over(begin, Ready::Transfers(std::mem::take(&mut stretch)));
-                self.commit(worker);
-            }
-            match (own, self.run(worker, index)) {
-                (None, next) => own = next,
-                (Some(_), Some(next)) => self.schedule.release(next),
-                (Some(_), None) => {}
-            }
+            self.hand_over_transfers(begin, std::mem::take(&mut stretch));
+            self.schedule.release(index);
             begin = index + 1;
         }
-        if !stretch.is_empty() {
-            self.hand_over(begin, Ready::Transfers(stretch));
-        }
+        self.hand_over_transfers(begin, stretch);
         self.commit(worker);
-        own
+    }
+
+    fn hand_over_transfers(&self, first: u32, stretch: Vec<Transfer>) {
+        if !stretch.is_empty() {
+            let own = self.hand_over(first, Ready::Transfers(stretch));
+            debug_assert!(own.is_none(), "nobody waits for a transfer");
+        }
     }
 
     /// Whether a transfer can be expected to find no code. What the view fails to tell is left to an

@@ -244,7 +244,7 @@ impl Schedule {
         Some(lowest)
     }
 
-    /// Lets any worker claim a transaction that was kept for one.
+    /// Lets any worker claim a transaction that was handed out and did not run.
     pub(super) fn release(&self, index: u32) {
         let mut released = self.released.lock();
         released.push(Reverse(index));

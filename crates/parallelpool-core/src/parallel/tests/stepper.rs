@@ -64,7 +64,7 @@ pub(super) fn run_by_steps(
             Preference::Random(_) => *able.choose(&mut random).expect("not empty"),
             Preference::Outdated => outdated_first(&able, &crew),
         };
-        if step(&speculation, &mut crew[chosen]) {
+        if step(&speculation, &mut crew[chosen], preference) {
             waiting.fill(false);
         } else {
             waiting[chosen] = true;
@@ -81,15 +81,26 @@ fn outdated_first(able: &[usize], crew: &[StepWorker<'_, '_>]) -> usize {
 }
 
 /// Returns whether the worker did anything that others could have waited for.
-fn step<'s, 'a>(speculation: &'s Speculation<'a>, member: &mut StepWorker<'s, 'a>) -> bool {
+fn step<'s, 'a>(
+    speculation: &'s Speculation<'a>,
+    member: &mut StepWorker<'s, 'a>,
+    preference: Preference,
+) -> bool {
     member.state = match std::mem::replace(&mut member.state, State::Gone) {
         State::Idle(own) => match speculation.schedule.claim(own) {
-            // At the frontier there is a short way, in one step.
-            Claim::Run(index) => match speculation.run_in_place(&mut member.worker, index) {
-                Some(own) => State::Published(own),
-                None => State::Holding(index, speculation.execute(&mut member.worker, index)),
-            },
-            Claim::Transfers(first, end) => State::Idle(speculation.prepare(&mut member.worker, first, end)),
+            Claim::Run(index) => {
+                // At the frontier there is a short way, in one step.
+                let takes_short_way = preference != Preference::Outdated;
+                let done = takes_short_way.then(|| speculation.run_in_place(&mut member.worker, index));
+                match done.flatten() {
+                    Some(own) => State::Published(own),
+                    None => State::Holding(index, speculation.execute(&mut member.worker, index)),
+                }
+            }
+            Claim::Transfers(first, end) => {
+                speculation.prepare(&mut member.worker, first, end);
+                State::Idle(None)
+            }
             Claim::Leave => State::Gone,
             Claim::Wait => {
                 member.state = State::Idle(None);
