@@ -74,6 +74,12 @@ impl MemoryState {
         })
     }
 
+    /// An account's slots in no order, none of them zero; nothing where there is no account.
+    pub fn storage_of(&self, address: &Address) -> impl Iterator<Item = (U256, U256)> {
+        let slots = self.accounts.get(address).into_iter().flat_map(|account| &account.storage);
+        slots.map(|(slot, value)| (*slot, *value))
+    }
+
     fn apply_account(&mut self, address: Address, change: &AccountChange) {
         let Some(after) = change.after else {
             self.accounts.remove(&address);

@@ -3,7 +3,8 @@
 //! `PARALLELPOOL_RANDOM_BLOCKS` sets how many; `PARALLELPOOL_SEED` runs a single one.
 
 mod features;
-mod unsteady;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use parallelpool_core::executor::{ExecuteError, Executor};
 use parallelpool_core::state::StateChanges;
 use parallelpool_core::tx::SharedTransaction;
 use parallelpool_core::workers::Workers;
-use unsteady::Unsteady;
+use support::unsteady::Unsteady;
 use world::World;
 
 const BLOCKS: u64 = 2_000;
@@ -143,9 +144,15 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Every third world's state is unsteady.
+    fn state(&self) -> Unsteady<'_> {
+        let seed = self.world.seed;
+        Unsteady::new(&self.world.state, seed.is_multiple_of(3).then_some(seed))
+    }
+
     fn build(&self, options: &ExecuteOptions) -> BuildOutcome {
         let World { spec, block, limits, candidates, .. } = &self.world;
-        let state = Unsteady::new(&self.world);
+        let state = self.state();
         self.executor.build(spec, block, limits, candidates, &state, options).expect("memory never fails")
     }
 
@@ -155,7 +162,7 @@ impl<'a> Comparison<'a> {
         options: &ExecuteOptions,
     ) -> Result<parallelpool_core::block::BlockOutcome, ExecuteError> {
         let World { spec, block, .. } = &self.world;
-        self.executor.execute(spec, block, transactions, &Unsteady::new(&self.world), options)
+        self.executor.execute(spec, block, transactions, &self.state(), options)
     }
 
     /// Takes the statistics out, having looked at them.

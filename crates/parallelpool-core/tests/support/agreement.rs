@@ -182,7 +182,7 @@ fn implausible(
 }
 
 /// Touched accounts come in no order.
-fn in_order(mut built: BuildOutcome) -> BuildOutcome {
+pub(crate) fn in_order(mut built: BuildOutcome) -> BuildOutcome {
     for touched in &mut built.outcome.transaction_touched {
         touched.iter_mut().for_each(|account| account.slots.sort_unstable());
         touched.sort_unstable_by_key(|account| account.address);

@@ -7,10 +7,12 @@ pub(crate) mod chain_run;
 pub(crate) mod exceptions;
 #[path = "../random_blocks/world/hints.rs"]
 pub(crate) mod hints;
+pub(crate) mod merge;
 pub(crate) mod shards;
 pub(crate) mod state_tests;
 pub(crate) mod tally;
 pub(crate) mod tiny;
+pub(crate) mod unsteady;
 pub(crate) mod ways;
 
 use std::fs;

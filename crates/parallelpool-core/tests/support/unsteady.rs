@@ -3,24 +3,21 @@
 
 use parallelpool_core::error::StateError;
 use parallelpool_core::primitives::{Address, B256, Bytecode, U256};
-use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, StateView};
-
-use crate::world::World;
 
 /// The longest of the pauses, in rounds of a busy loop.
 const LONGEST: u64 = 4_000;
 
 #[derive(Debug)]
 pub(crate) struct Unsteady<'a> {
-    state: &'a MemoryState,
+    state: &'a dyn StateView,
     seed: u64,
 }
 
 impl<'a> Unsteady<'a> {
-    /// The world's state; every third world's is unsteady.
-    pub(crate) fn new(world: &'a World) -> Self {
-        Self { state: &world.state, seed: if world.seed.is_multiple_of(3) { world.seed | 1 } else { 0 } }
+    /// A state as it is, or with pauses that follow from the seed.
+    pub(crate) fn new(state: &'a dyn StateView, seed: Option<u64>) -> Self {
+        Self { state, seed: seed.map_or(0, |seed| seed | 1) }
     }
 
     fn pause(&self, key: u64) {
@@ -46,10 +43,12 @@ impl StateView for Unsteady<'_> {
     }
 
     fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        self.pause(u64::from(address[19]) << 9);
         self.state.has_storage(address)
     }
 
     fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
+        self.pause(u64::from(code_hash[0]) << 10);
         self.state.code(code_hash)
     }
 
