@@ -162,16 +162,44 @@ fn init_frame<D: ExecutionDatabase>(
     if let Some(collision) = storage_collision(evm.ctx(), &init)? {
         return Ok(Some(collision));
     }
+    let call = ValueCall::of(&init);
     let result = match evm.frame_init(init)? {
         ItemOrResult::Item(_) => return Ok(None),
         ItemOrResult::Result(result) => result,
     };
-    if let Some(transfer) = transfer
-        && result.instruction_result() == InstructionResult::OutOfFunds
-    {
-        evm.ctx.chain.recorder.balance(transfer.sender);
+    match (result.instruction_result(), transfer, call) {
+        (InstructionResult::OutOfFunds, Some(transfer), _) => {
+            evm.ctx.chain.recorder.balance(transfer.sender);
+        }
+        (InstructionResult::OverflowPayment, _, Some(call)) => call.give_back(evm.ctx()),
+        _ => {}
     }
     Ok(Some(result))
+}
+
+/// A call with value.
+#[derive(Clone, Copy)]
+struct ValueCall {
+    sender: Address,
+    recipient: Address,
+    value: U256,
+}
+
+impl ValueCall {
+    fn of(init: &FrameInit) -> Option<Self> {
+        let FrameInput::Call(inputs) = &init.frame_input else { return None };
+        let CallValue::Transfer(value) = inputs.value else { return None };
+        Some(Self { sender: inputs.caller, recipient: inputs.target_address, value })
+    }
+
+    /// The recipient could not hold the value. revm has taken it from the sender by then and keeps no
+    /// note of that, so whether it is lost would depend on what else touches the sender.
+    fn give_back<D: ExecutionDatabase>(self, context: &mut Context<D>) {
+        context.chain.recorder.balance(self.recipient);
+        if let Some(sender) = context.journaled_state.inner.state.get_mut(&self.sender) {
+            sender.info.balance += self.value;
+        }
+    }
 }
 
 /// Value that a contract sends. The outermost frame's value is the sender's affair: its funds

@@ -50,6 +50,31 @@ fn a_call_that_fails_for_want_of_funds_observes_the_balance() {
 }
 
 #[test]
+fn a_call_that_would_overflow_its_recipient_observes_it_and_leaves_the_value_with_the_sender() {
+    // Stores its own balance after the call that failed, for which it had kept gas back.
+    let arguments = [PUSH0, PUSH0, PUSH0, PUSH0, PUSH1, 4];
+    let rest = [PUSH2, 0x75, 0x30, CALL, POP, SELFBALANCE, PUSH0, SSTORE];
+    let code = [&arguments[..], &push_address(OTHER), &rest].concat();
+    let mut state = state(&[]);
+    let account = Account { nonce: 1, balance: U256::from(10), ..Account::default() };
+    state.insert_account(CONTRACT, account, Some(code.into()));
+    state.insert_account(OTHER, Account { balance: U256::MAX, ..Account::default() }, None);
+    let execution = execute(&state, Fork::Prague, &transaction(Some(CONTRACT), 0, &[]));
+    let write = execution.writes.iter().find(|write| write.address == CONTRACT).expect("a slot was set");
+
+    assert!(execution.observed.balances.contains(&OTHER));
+    assert_eq!(write.storage, [(U256::ZERO, U256::from(10))]);
+    assert_eq!(write.account, None, "its balance is what it was");
+
+    let direct = execute(&state, Fork::Prague, &transaction(Some(OTHER), 4, &[]));
+    let sender = direct.writes.iter().find(|write| write.address == SENDER).expect("it paid the fee");
+    let result = direct.outcome.expect("valid");
+    let fee = U256::from(13 * result.gas_used);
+    assert!(!result.success);
+    assert_eq!(sender.account.flatten().map(|account| account.balance), Some(ETHER - fee));
+}
+
+#[test]
 fn a_creation_that_fails_for_want_of_funds_observes_the_balance() {
     // Value 4, no init code. From Amsterdam on the opcode itself compares, so Prague is asked.
     let create = [PUSH0, PUSH0, PUSH1, 4, CREATE];
