@@ -3,7 +3,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallelpool_core::block::BuildOutcome;
@@ -14,7 +14,6 @@ use support::merge::{Merged, Overlaid, Solo, seed_of};
 use support::shards::share;
 use support::state_tests::{self, StateCase};
 use support::tally::Tally;
-use support::unsteady::Unsteady;
 use support::ways::{Way, Ways};
 
 /// Each of its tests has a sender of its own.
@@ -32,7 +31,7 @@ fn files(suite: &str) -> Option<Vec<PathBuf>> {
     Some(files)
 }
 
-fn cases(file: &PathBuf) -> impl Iterator<Item = StateCase> {
+fn cases(file: &Path) -> impl Iterator<Item = StateCase> {
     state_tests::read(&support::read(file)).into_iter().filter_map(Result::ok)
 }
 
@@ -47,6 +46,7 @@ fn alone(executor: &Executor, case: StateCase) -> Option<Solo> {
         state: &case.state,
         task: Task::Replay(&case.rules),
         seed: 0,
+        pauses: false,
     };
     let outcome = in_order(executor.run(&single, &options).ok()?);
     Some(Solo::new(case, transaction, outcome))
@@ -79,8 +79,7 @@ fn differences_from_alone(member: &Solo, place: usize, block: &BuildOutcome) -> 
 fn run_merged(executor: &Executor, merged: &Merged, ways: Ways, tally: &mut Tally) {
     let transactions = merged.transactions();
     let name = &merged.members[0].case.name;
-    let state = Unsteady::new(&merged.state, Some(seed_of(name)));
-    let built = tally.compare(executor, &merged.case(&transactions, &state), ways);
+    let built = tally.compare(executor, &merged.case(&transactions), ways);
     tally.blame(&format!("block of {} beginning with {name}", merged.members.len()));
     let built = match built {
         Ok(built) => built,
@@ -136,8 +135,7 @@ fn run_overlaid(ways: Ways) {
         let several = tests.into_values().filter(|cases| cases.len() > 1);
         for overlaid in several.filter_map(Overlaid::new) {
             tally.executed += 1;
-            let state = Unsteady::new(&overlaid.state, Some(seed_of(&overlaid.name)));
-            let built = tally.compare(executor, &overlaid.case(&state), ways);
+            let built = tally.compare(executor, &overlaid.case(), ways);
             tally.blame(&overlaid.name);
             match built {
                 Ok(built) => tally.refused += built.left_out.len(),

@@ -55,6 +55,7 @@ fn compare_ways(ways: Ways) {
             state: &block.state,
             task: Task::Replay(&block.rules),
             seed: block.block.number,
+            pauses: false,
         };
         tally.compare(executor, &case, ways).expect("a valid block");
         tally.blame(&format!("block {}", block.block.number));

@@ -55,6 +55,7 @@ fn execute(
         state: &case.state,
         task: Task::Replay(&case.rules),
         seed: u64::from_be_bytes(*keccak256(&case.name).first_chunk().expect("32 bytes")),
+        pauses: false,
     };
     tally.compare(executor, &case, ways).map_err(|error| error.to_string())
 }

@@ -1,216 +1,136 @@
 //! Parallel execution equals serial execution on seeded random blocks, bit for bit.
 //!
-//! `PARALLELPOOL_RANDOM_BLOCKS` sets how many; `PARALLELPOOL_SEED` runs a single one.
+//! `PARALLELPOOL_RANDOM_BLOCKS` sets how many. A failing one is made smaller and printed as a command
+//! that repeats it.
 
+mod comparison;
+mod faults;
 mod features;
+mod minimise;
+mod scenario;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use comparison::{Comparison, compare};
 use features::Features;
-use parallelpool_core::block::{BuildOutcome, ExecuteOptions, ExecutionStatistics, Mode};
-use parallelpool_core::executor::{ExecuteError, Executor};
-use parallelpool_core::state::StateChanges;
-use parallelpool_core::tx::SharedTransaction;
+use minimise::{failure, minimise};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::workers::Workers;
-use support::unsteady::Unsteady;
+use scenario::Scenario;
+use support::agreement::Difference;
+use support::shards::share;
 use world::World;
 
 const BLOCKS: u64 = 2_000;
 const LEAST_OCCURRENCES: usize = 20;
-/// Sampled in turn, two threads always.
-const THREADS: [usize; 4] = [1, 2, 3, 8];
+/// Executions of a scenario that a command repeats.
+const REPEATS: usize = 200;
 
 #[test]
 fn parallel_equals_serial_on_random_blocks() {
-    let executor = Executor::new(Arc::new(Workers::new(2).expect("threads start")));
-    if let Some(seed) = number("PARALLELPOOL_SEED") {
-        Comparison::new(&executor, seed).run();
-        return;
-    }
-    let blocks = number("PARALLELPOOL_RANDOM_BLOCKS").unwrap_or(BLOCKS).max(BLOCKS);
-    let mut tally = Tally::default();
-    for seed in 0..blocks {
-        let comparison = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut comparison = Comparison::new(&executor, seed);
-            let oracle = comparison.run();
-            (comparison, oracle)
-        }));
-        let Ok((comparison, oracle)) = comparison else {
-            panic!(
-                "seed {seed} failed; run it again: \
-                 PARALLELPOOL_SEED={seed} cargo test --release -p parallelpool-core --test random_blocks"
-            );
-        };
-        tally.add(&comparison, &oracle);
-    }
-    tally.check();
+    let seeds: Vec<u64> = (0..asked_for().unwrap_or(BLOCKS).max(BLOCKS)).collect();
+    let stop = AtomicBool::new(false);
+    let shares = share(
+        &seeds,
+        || (executor(), Tally::default()),
+        |(executor, tally), seed| {
+            if !stop.load(Ordering::Relaxed) {
+                let scenario = Scenario::new(*seed);
+                let world = scenario.world();
+                let comparison = compare(executor, &scenario, &world);
+                stop.fetch_or(!comparison.differences.is_empty(), Ordering::Relaxed);
+                tally.add(&world, scenario, comparison);
+            }
+        },
+    );
+    let mut total = Tally::default();
+    shares.into_iter().for_each(|(_, share)| total.merge(share));
+    total.check();
 }
 
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
+#[test]
+fn repeats_the_scenario_that_the_environment_names() {
+    let Some(scenario) = Scenario::from_variables(|name| std::env::var(name).ok()) else {
+        println!("PARALLELPOOL_SEED names none");
+        return;
+    };
+    println!("world {:#x}", scenario::fingerprint(&scenario.world()));
+    if let Some(differences) = failure(&executor(), &scenario, REPEATS) {
+        panic!("{}", list(&differences));
+    }
+    println!("{REPEATS} executions without a difference");
+}
+
+fn executor() -> Executor {
+    Executor::new(Arc::new(Workers::new(2).expect("threads start")))
+}
+
+fn asked_for() -> Option<u64> {
+    let text = std::env::var("PARALLELPOOL_RANDOM_BLOCKS").ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("PARALLELPOOL_RANDOM_BLOCKS is not a number: {text}")))
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// What the run as a whole must have met.
 #[derive(Default)]
 struct Tally {
     features: Features,
-    blocks_by_several: usize,
+    executions: usize,
+    shared: usize,
     conflicts: u64,
+    transfers: u64,
+    reused: u64,
+    failed: Vec<(Scenario, Vec<Difference>)>,
 }
 
 impl Tally {
-    fn add(&mut self, comparison: &Comparison<'_>, oracle: &BuildOutcome) {
-        self.features.count(&comparison.world, oracle);
-        for statistics in &comparison.parallel {
-            self.blocks_by_several += usize::from(statistics.active_workers >= 2);
+    fn add(&mut self, world: &World, scenario: Scenario, comparison: Comparison) {
+        self.features.count(world, &comparison.oracle);
+        self.executions += comparison.statistics.len();
+        for statistics in &comparison.statistics {
+            self.shared += usize::from(statistics.active_workers >= 2);
             self.conflicts += statistics.conflicts;
+            self.transfers += statistics.transfers;
+            self.reused += statistics.reused;
+        }
+        if !comparison.differences.is_empty() {
+            self.failed.push((scenario, comparison.differences));
         }
     }
 
-    fn check(&self) {
+    fn merge(&mut self, other: Self) {
+        self.features.merge(other.features);
+        self.executions += other.executions;
+        self.shared += other.shared;
+        self.conflicts += other.conflicts;
+        self.transfers += other.transfers;
+        self.reused += other.reused;
+        self.failed.extend(other.failed);
+    }
+
+    fn check(mut self) {
+        self.failed.sort_by_key(|(scenario, _)| scenario.seed);
+        if let Some((scenario, differences)) = self.failed.first() {
+            println!("{}\n{}\nmaking it smaller", scenario.command(), list(differences));
+            let smallest = minimise(&executor(), scenario, differences);
+            panic!("seed {} differs:\n{}\n{}", scenario.seed, list(differences), smallest.command());
+        }
         let rare = self.features.rarer_than(LEAST_OCCURRENCES);
         println!("{:#?}", self.features);
-        println!("{} executions by several workers, {} conflicts", self.blocks_by_several, self.conflicts);
+        println!(
+            "{} parallel executions, {} by several workers, {} conflicts, {} transfers without an EVM, {} reused",
+            self.executions, self.shared, self.conflicts, self.transfers, self.reused
+        );
 
         assert!(rare.is_empty(), "features that occurred fewer than {LEAST_OCCURRENCES} times: {rare:?}");
-        assert!(self.blocks_by_several >= 100, "{} executions by several workers", self.blocks_by_several);
+        assert!(self.shared >= 100, "{} executions by several workers", self.shared);
         assert!(self.conflicts >= 500, "{} conflicts", self.conflicts);
     }
-}
-
-/// One seed's world, executed in many ways.
-struct Comparison<'a> {
-    executor: &'a Executor,
-    world: World,
-    /// Of each parallel execution.
-    parallel: Vec<ExecutionStatistics>,
-}
-
-impl<'a> Comparison<'a> {
-    fn new(executor: &'a Executor, seed: u64) -> Self {
-        Self { executor, world: World::new(seed), parallel: Vec::new() }
-    }
-
-    /// Returns the serially built block, with which all others agreed.
-    fn run(&mut self) -> BuildOutcome {
-        let keeping = ExecuteOptions { keep_transaction_changes: true, ..serial() };
-        let oracle = self.build(&keeping);
-        let plain = self.build(&serial());
-        assert_same(&without_transaction_changes(oracle.clone()), &plain, "serial with changes kept, or not");
-        let other = THREADS[(self.world.seed % 4) as usize];
-        for threads in [2, other] {
-            let options = self.parallel(threads, true);
-            let mut built = self.build(&options);
-            self.note(&mut built, threads);
-            assert_same(&built, &oracle, &format!("build by {threads} threads"));
-        }
-        let included: Vec<_> =
-            oracle.included.iter().map(|index| self.world.candidates[*index].clone()).collect();
-        // Once as in production: the re-check logs reads that nobody else needs and takes its time.
-        let options = ExecuteOptions { recheck: false, ..self.parallel(other, false) };
-        let imported = self.import(&included, &options).expect("what was built can be imported");
-        let mut as_built = BuildOutcome { outcome: imported, ..without_transaction_changes(oracle.clone()) };
-        self.note(&mut as_built, other);
-        assert_same(&as_built, &plain, &format!("import by {other} threads"));
-        self.compare_refusals(other, oracle.left_out.is_empty());
-        oracle
-    }
-
-    /// A given block with an invalid transaction is refused for the same one and the same reason.
-    fn compare_refusals(&mut self, threads: usize, is_valid: bool) {
-        let candidates = self.world.candidates.clone();
-        let options = self.parallel(threads, false);
-        let verdict = |result: Result<_, ExecuteError>| result.map(drop).map_err(|error| error.to_string());
-        let parallel = verdict(self.import(&candidates, &options));
-        let serial = verdict(self.import(&candidates, &serial()));
-
-        assert_eq!(parallel, serial);
-        // The size limit binds builders only; a block that broke it is refused elsewhere.
-        assert!(serial.is_err() || is_valid || self.world.limits.max_block_bytes.is_some());
-    }
-
-    fn parallel(&mut self, threads: usize, keep_transaction_changes: bool) -> ExecuteOptions {
-        ExecuteOptions {
-            mode: Mode::Parallel,
-            threads,
-            recheck: true,
-            keep_transaction_changes,
-            dependencies: self.world.hints(),
-            ..ExecuteOptions::default()
-        }
-    }
-
-    /// Every third world's state is unsteady.
-    fn state(&self) -> Unsteady<'_> {
-        let seed = self.world.seed;
-        Unsteady::new(&self.world.state, seed.is_multiple_of(3).then_some(seed))
-    }
-
-    fn build(&self, options: &ExecuteOptions) -> BuildOutcome {
-        let World { spec, block, limits, candidates, .. } = &self.world;
-        let state = self.state();
-        self.executor.build(spec, block, limits, candidates, &state, options).expect("memory never fails")
-    }
-
-    fn import(
-        &self,
-        transactions: &[SharedTransaction],
-        options: &ExecuteOptions,
-    ) -> Result<parallelpool_core::block::BlockOutcome, ExecuteError> {
-        let World { spec, block, .. } = &self.world;
-        self.executor.execute(spec, block, transactions, &self.state(), options)
-    }
-
-    /// Takes the statistics out, having looked at them.
-    fn note(&mut self, built: &mut BuildOutcome, threads: usize) {
-        let statistics = std::mem::take(&mut built.outcome.statistics);
-        let runs = &statistics.executions_per_transaction;
-        assert!(statistics.parallel);
-        assert_eq!(statistics.threads, threads);
-        assert!(statistics.active_workers <= threads);
-        assert!(statistics.active_workers >= 1 || runs.is_empty());
-        assert_eq!(runs.len(), built.included.len());
-        assert!(runs.iter().all(|runs| (1..=2).contains(runs)), "at most two executions each");
-        assert!(statistics.executions >= runs.iter().map(|runs| u64::from(*runs)).sum());
-        self.parallel.push(statistics);
-    }
-}
-
-fn serial() -> ExecuteOptions {
-    ExecuteOptions { mode: Mode::Serial, ..ExecuteOptions::default() }
-}
-
-fn without_transaction_changes(mut built: BuildOutcome) -> BuildOutcome {
-    built.outcome.transaction_changes.clear();
-    built.outcome.changes_before = Default::default();
-    built
-}
-
-/// Equal in everything but the statistics.
-fn assert_same(one: &BuildOutcome, other: &BuildOutcome, what: &str) {
-    let (mut one, mut other) = (one.clone(), other.clone());
-    one.outcome.statistics = ExecutionStatistics::default();
-    other.outcome.statistics = ExecutionStatistics::default();
-    assert_eq!(one.left_out, other.left_out, "{what}: left out");
-    assert_eq!(one.included, other.included, "{what}: included");
-    assert_eq!(one.outcome.receipts, other.outcome.receipts, "{what}: receipts");
-    let by_transaction = one.outcome.transaction_changes.iter().zip(&other.outcome.transaction_changes);
-    for (index, (one, other)) in by_transaction.enumerate() {
-        assert_same_changes(one, other, &format!("{what}: transaction {index}"));
-    }
-    assert_same_changes(&one.outcome.changes, &other.outcome.changes, what);
-    assert_eq!(one, other, "{what}");
-}
-
-/// Names the account that differs, since whole blocks of changes fill pages.
-fn assert_same_changes(one: &StateChanges, other: &StateChanges, what: &str) {
-    for address in one.accounts.keys().chain(other.accounts.keys()) {
-        let (one, other) = (one.accounts.get(address), other.accounts.get(address));
-        assert_eq!(one, other, "{what}: account {address}");
-    }
-    assert_eq!(one, other, "{what}: codes");
 }

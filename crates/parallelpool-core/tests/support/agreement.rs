@@ -5,6 +5,8 @@
 //! contract address, price, changes and touched accounts, and of the block gas, blob gas, bloom,
 //! receipts root, requests and changes; equal changes to one state give one state root.
 
+use std::fmt;
+
 use parallelpool_core::block::{
     BlockContext, BlockOutcome, BuildLimits, BuildOutcome, ExecuteOptions, ExecutionStatistics,
 };
@@ -15,6 +17,7 @@ use parallelpool_core::roots::receipts_root;
 use parallelpool_core::state::StateView;
 use parallelpool_core::tx::SharedTransaction;
 
+use super::unsteady::Unsteady;
 use super::ways::{Speculation, Way};
 
 /// A block, or candidates for one, on a state.
@@ -27,6 +30,8 @@ pub(crate) struct Case<'a> {
     pub(crate) task: Task<'a>,
     /// Decides which wrong hints are given.
     pub(crate) seed: u64,
+    /// Whether the state answers with pauses, which follow from the seed.
+    pub(crate) pauses: bool,
 }
 
 /// What is to be done with the transactions.
@@ -47,7 +52,8 @@ pub(crate) trait Engine {
 
 impl Engine for Executor {
     fn run(&self, case: &Case<'_>, options: &ExecuteOptions) -> Result<BuildOutcome, ExecuteError> {
-        let Case { spec, block, transactions, state, .. } = *case;
+        let Case { spec, block, transactions, .. } = *case;
+        let state = Unsteady::new(case.state, case.pauses.then_some(case.seed));
         let outcome = match case.task {
             Task::Build(limits) => {
                 return Ok(self.build(spec, block, limits, transactions, &state, options)?);
@@ -64,16 +70,30 @@ impl Engine for Executor {
 pub(crate) struct Findings {
     /// The serial result, changes and touched accounts of each transaction kept.
     pub(crate) oracle: Result<BuildOutcome, ExecuteError>,
-    /// In words, each beginning with the way that differed. Empty: all agree.
-    pub(crate) differences: Vec<String>,
+    /// Empty: all agree.
+    pub(crate) differences: Vec<Difference>,
     /// Of the speculative executions.
     pub(crate) statistics: Vec<ExecutionStatistics>,
+}
+
+/// What a way gave that the oracle does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) way: Way,
+    pub(crate) words: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.way, self.words)
+    }
 }
 
 impl Findings {
     /// The result on which all agreed.
     pub(crate) fn agreed(self) -> Result<BuildOutcome, ExecuteError> {
-        assert!(self.differences.is_empty(), "{}", self.differences.join("\n"));
+        let words: Vec<String> = self.differences.iter().map(Difference::to_string).collect();
+        assert!(words.is_empty(), "{}", words.join("\n"));
         self.oracle
     }
 }
@@ -84,26 +104,34 @@ pub(crate) fn compare_ways(
     case: &Case<'_>,
     ways: impl Iterator<Item = Way>,
 ) -> Findings {
-    let run = |way: &Way, dependencies: &[Vec<u32>]| {
-        let options = way.options(case.seed, case.transactions.len(), dependencies);
-        engine.run(case, &options).map(in_order)
-    };
-    let oracle = run(&Way::SerialSeparately, &[]);
+    let options = Way::SerialSeparately.options(case.seed, case.transactions.len(), &[]);
+    let oracle = engine.run(case, &options).map(in_order);
+    compare_with(engine, case, oracle, std::iter::once(Way::Serial).chain(ways))
+}
+
+/// Executes a case in the given ways and compares everything with what is known of it.
+pub(crate) fn compare_with(
+    engine: &dyn Engine,
+    case: &Case<'_>,
+    oracle: Result<BuildOutcome, ExecuteError>,
+    ways: impl Iterator<Item = Way>,
+) -> Findings {
     let dependencies = oracle.as_ref().map(true_dependencies).unwrap_or_default();
     let without_parts = oracle.clone().map(without_parts);
     let mut differences = Vec::new();
     let mut statistics = Vec::new();
-    for way in std::iter::once(Way::Serial).chain(ways) {
-        let mut found = run(&way, &dependencies);
+    for way in ways {
+        let options = way.options(case.seed, case.transactions.len(), &dependencies);
+        let mut found = engine.run(case, &options).map(in_order);
+        let mut words = Vec::new();
         if let (Way::Parallel(speculation), Ok(built)) = (way, &mut found) {
             let figures = std::mem::take(&mut built.outcome.statistics);
-            differences
-                .extend(implausible(&speculation, &figures, built).map(|fault| format!("{way}: {fault}")));
+            words.extend(implausible(&speculation, &figures, built));
             statistics.push(figures);
         }
         let expected = if way.keeps() { &oracle } else { &without_parts };
-        let found = differences_between(expected, &found);
-        differences.extend(found.into_iter().map(|difference| format!("{way}: {difference}")));
+        words.extend(differences_between(expected, &found));
+        differences.extend(words.into_iter().map(|words| Difference { way, words }));
     }
     Findings { oracle, differences, statistics }
 }
@@ -174,6 +202,10 @@ fn implausible(
         (statistics.active_workers > speculation.threads, "more workers than threads"),
         (runs.len() != built.included.len(), "executions are not given for each transaction"),
         (runs.iter().any(|runs| *runs > 2), "a transaction was executed more than twice"),
+        (
+            statistics.executions < runs.iter().map(|runs| u64::from(*runs)).sum(),
+            "fewer executions than those of the transactions",
+        ),
         (!techniques.transfers && statistics.transfers > 0, "transfers took the way that is off"),
         (!techniques.reuse && statistics.reused > 0, "records were reused although that is off"),
     ];

@@ -86,6 +86,7 @@ impl ChainRun {
             state: &self.state,
             task: Task::Import,
             seed: u64::from_be_bytes(*block.hash.first_chunk().expect("32 bytes")),
+            pauses: false,
         };
         let built = tally.compare(&self.executor, &case, self.ways);
         Ok(built.map_err(|error| error.to_string())?.outcome)

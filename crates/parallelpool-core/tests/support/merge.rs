@@ -126,20 +126,17 @@ impl Merged {
         self.members.iter().map(|member| Arc::clone(&member.transaction)).collect()
     }
 
-    /// The block as a case on a view of its state.
-    pub(crate) fn case<'a>(
-        &'a self,
-        transactions: &'a [SharedTransaction],
-        state: &'a dyn StateView,
-    ) -> Case<'a> {
+    /// The block as a case, its state answering with pauses.
+    pub(crate) fn case<'a>(&'a self, transactions: &'a [SharedTransaction]) -> Case<'a> {
         let first = &self.members[0].case;
         Case {
             spec: &first.spec,
             block: &first.block,
             transactions,
-            state,
+            state: &self.state,
             task: Task::Replay(&first.rules),
             seed: seed_of(&first.name),
+            pauses: true,
         }
     }
 }
@@ -199,15 +196,16 @@ impl Overlaid {
         Some(Self { name: first.name.clone(), first, state, candidates, limits })
     }
 
-    /// The block as a case on a view of its state; candidates that find no room or funds are left out.
-    pub(crate) fn case<'a>(&'a self, state: &'a dyn StateView) -> Case<'a> {
+    /// The block as a case, its state answering with pauses; candidates that find no room or funds are left out.
+    pub(crate) fn case(&self) -> Case<'_> {
         Case {
             spec: &self.first.spec,
             block: &self.first.block,
             transactions: &self.candidates,
-            state,
+            state: &self.state,
             task: Task::Build(&self.limits),
             seed: seed_of(&self.name),
+            pauses: true,
         }
     }
 }

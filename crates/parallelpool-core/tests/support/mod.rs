@@ -5,6 +5,7 @@ pub(crate) mod agreement;
 pub(crate) mod block_tests;
 pub(crate) mod chain_run;
 pub(crate) mod exceptions;
+#[allow(clippy::duplicate_mod, reason = "random worlds have it too, and are used without this folder")]
 #[path = "../random_blocks/world/hints.rs"]
 pub(crate) mod hints;
 pub(crate) mod merge;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use parallelpool_core::block::BuildOutcome;
 use parallelpool_core::executor::{ExecuteError, Executor};
 
-use super::agreement::{Case, compare_ways};
+use super::agreement::{Case, Difference, compare_ways};
 use super::ways::{SPECULATIONS, Way, Ways};
 
 /// Failures that a message lists; all are counted.
@@ -52,7 +52,7 @@ impl Tally {
             self.shared += usize::from(statistics.active_workers > 1);
             self.conflicts += statistics.conflicts;
         }
-        self.differences.extend(findings.differences);
+        self.differences.extend(findings.differences.iter().map(Difference::to_string));
         findings.oracle
     }
 

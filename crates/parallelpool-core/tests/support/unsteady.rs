@@ -6,7 +6,7 @@ use parallelpool_core::primitives::{Address, B256, Bytecode, U256};
 use parallelpool_core::state::{Account, StateView};
 
 /// The longest of the pauses, in rounds of a busy loop.
-const LONGEST: u64 = 4_000;
+const LONGEST: u64 = 400;
 
 #[derive(Debug)]
 pub(crate) struct Unsteady<'a> {

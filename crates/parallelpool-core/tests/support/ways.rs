@@ -77,6 +77,13 @@ impl Speculation {
     }
 }
 
+impl Way {
+    /// The number of a speculative way's combination.
+    pub(crate) fn number(&self) -> Option<usize> {
+        (0..SPECULATIONS).find(|number| *self == Self::Parallel(Speculation::nth(*number)))
+    }
+}
+
 /// Which ways a suite takes for a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ways {

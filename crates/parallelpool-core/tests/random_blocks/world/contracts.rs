@@ -24,6 +24,14 @@ pub(crate) const SAW_CODE_HASH: u64 = 0xfea0_0005;
 pub(crate) const SAW_CODE_SIZE: u64 = 0xfea0_0006;
 pub(crate) const SAW_COINBASE_BALANCE: u64 = 0xfea0_0007;
 pub(crate) const TICKED: u64 = 0xfea0_0008;
+pub(crate) const USED_TRANSIENT: u64 = 0xfea0_0009;
+/// Topics of a vault: it has paid, or could not.
+pub(crate) const PAID: u64 = 0xfea0_000a;
+pub(crate) const COULD_NOT_PAY: u64 = 0xfea0_000b;
+
+/// Bits of a vault's mode.
+pub(crate) const PAY: u64 = 1;
+pub(crate) const SHOW_BALANCE: u64 = 2;
 
 /// Bits of a program's mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +228,7 @@ fn write(code: &mut Assembler, snippet: Snippet, fork: Fork) {
         Snippet::Transient => {
             code.argument(2).argument(0).ops(&[op::TSTORE]).argument(0).ops(&[op::TLOAD]);
             keep(code, 25);
+            witness(code, USED_TRANSIENT);
         }
         Snippet::Gas => {
             code.ops(&[op::GAS]);
@@ -338,5 +347,28 @@ pub(crate) fn token(fork: Fork) -> Vec<u8> {
     code.push(U256::from(32)).push(U256::ZERO).ops(&[op::LOG3]);
     code.push(U256::ONE).push(U256::ZERO).ops(&[op::MSTORE]).push(U256::from(32)).push(U256::ZERO);
     code.ops(&[op::RETURN]);
+    code.code()
+}
+
+/// A vault: takes what it is sent and, by its mode in word 2, pays word 0 to word 1 and shows its
+/// balance. It never looks before it pays.
+pub(crate) fn vault(fork: Fork) -> Vec<u8> {
+    let mut code = Assembler::new();
+    code.push(U256::from(PAY)).argument(2).ops(&[op::AND]);
+    code.when(|code| {
+        code.push(U256::ZERO).push(U256::ZERO).push(U256::ZERO).push(U256::ZERO);
+        code.argument(0).argument(1).push(U256::from(30_000)).ops(&[op::CALL, op::DUP1]);
+        code.when(|code| witness(code, PAID));
+        code.ops(&[op::ISZERO]);
+        code.when(|code| witness(code, COULD_NOT_PAY));
+    });
+    code.push(U256::from(SHOW_BALANCE)).argument(2).ops(&[op::AND]);
+    code.when(|code| {
+        let plain = [op::ADDRESS, op::BALANCE];
+        code.ops(if fork >= Fork::Istanbul { &[op::SELFBALANCE] } else { &plain });
+        code.push(U256::ZERO).ops(&[op::MSTORE]);
+        code.push(U256::from(SAW_OWN_BALANCE)).push(U256::from(32)).push(U256::ZERO).ops(&[op::LOG1]);
+    });
+    code.ops(&[op::STOP]);
     code.code()
 }

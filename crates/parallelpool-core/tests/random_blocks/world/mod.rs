@@ -8,16 +8,19 @@ pub(crate) mod assembler;
 pub(crate) mod contracts;
 mod hints;
 mod transactions;
+mod transfers;
 
 #[allow(unused_imports, reason = "one of the two test programs needs it")]
 pub(crate) use transactions::authorization;
+
+use std::sync::{LazyLock, OnceLock};
 
 use parallelpool_core::block::{BlockContext, BuildLimits, Ommer, Withdrawal};
 use parallelpool_core::chainspec::{ChainSpec, Fork};
 use parallelpool_core::genesis::{dev_genesis_json, parse_genesis};
 use parallelpool_core::primitives::{Address, B256, U256, keccak256};
-use parallelpool_core::state::Account;
 use parallelpool_core::state::memory::MemoryState;
+use parallelpool_core::state::{Account, StateChanges};
 use parallelpool_core::tx::{SharedTransaction, Transaction};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -51,6 +54,7 @@ const ACCOUNTS: usize = 6;
 /// Accounts that are no party to anything but sending all they have.
 const SPENDERS: usize = 3;
 const PROGRAMS: usize = 3;
+const RING_COUNT: usize = 64;
 
 /// An account whose key is known.
 #[derive(Debug, Clone)]
@@ -62,7 +66,17 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    fn new(seed: u64, index: usize) -> Self {
+    /// The keys of a seed: accounts, spenders, one with code, and last
+    /// the whale. There are few rings, since
+    /// making one takes longer than executing a block.
+    fn ring(seed: u64) -> Vec<Self> {
+        static RINGS: [OnceLock<Vec<Key>>; RING_COUNT] = [const { OnceLock::new() }; RING_COUNT];
+        let number = (seed % RING_COUNT as u64) as usize;
+        let make = || (0..ACCOUNTS + SPENDERS + 2).map(|index| Self::new(number, index)).collect();
+        RINGS[number].get_or_init(make).clone()
+    }
+
+    fn new(seed: usize, index: usize) -> Self {
         let secret = keccak256(format!("{seed}/{index}")).0;
         let signed = blank(0).signed(&secret).expect("a hash is a good key");
         Self { secret, address: signed.sender, nonce: 0 }
@@ -83,6 +97,14 @@ pub(crate) struct World {
     keys: Vec<Key>,
     spenders: Vec<Key>,
     programs: Vec<Address>,
+    /// Owns nearly all the wei that a number can hold.
+    whale: Key,
+    /// Has a key and code of its own, so it cannot send (EIP-3607).
+    coded: Key,
+    /// Whom many pay.
+    hot: Address,
+    pub(crate) vault: Address,
+    vault_balance: u64,
     token: Address,
     /// Children that programs create by CREATE2, by creator and salt.
     children: Vec<Address>,
@@ -98,8 +120,9 @@ impl World {
             *FORKS.choose_weighted(&mut random, |(_, _, weight)| *weight).expect("forks");
         let mut spec = ChainSpec::for_network(network).expect("a network of the public tests");
         spec.parallel_tx_type = Some(PARALLEL_TYPE);
-        let keys: Vec<Key> = (0..ACCOUNTS).map(|index| Key::new(seed % 64, index)).collect();
-        let spenders = (0..SPENDERS).map(|index| Key::new(seed % 64, ACCOUNTS + index)).collect();
+        let mut keys = Key::ring(seed);
+        let (whale, coded) = (keys.pop().expect("a key"), keys.pop().expect("a key"));
+        let spenders = keys.split_off(ACCOUNTS);
         let programs: Vec<Address> =
             (0..PROGRAMS as u8).map(|index| Address::with_last_byte(0xa0 + index)).collect();
         let child_hash = keccak256(contracts::child());
@@ -116,6 +139,11 @@ impl World {
             candidates: Vec::new(),
             children: children.collect(),
             token: Address::with_last_byte(0xe2),
+            vault: Address::with_last_byte(0xe3),
+            vault_balance: *[0, 10, 10, 1_000].choose(&mut random).expect("balances"),
+            whale,
+            coded,
+            hot: Address::repeat_byte(0x77),
             random,
             keys,
             spenders,
@@ -139,17 +167,30 @@ impl World {
 
     /// Whether the address is one whose key signs transactions.
     pub(crate) fn is_key(&self, address: &Address) -> bool {
-        self.keys.iter().chain(&self.spenders).any(|key| key.address == *address)
+        self.keys.iter().chain(&self.spenders).chain([&self.whale]).any(|key| key.address == *address)
     }
 
     fn fill_state(&mut self) {
-        let dev = parse_genesis(dev_genesis_json()).expect("the built-in genesis is good");
-        self.state.apply(&dev.alloc);
+        static DEV_ALLOC: LazyLock<StateChanges> =
+            LazyLock::new(|| parse_genesis(dev_genesis_json()).expect("the built-in genesis is good").alloc);
+        self.state.apply(&DEV_ALLOC);
         for key in &self.keys {
             let account = Account { balance: U256::from(WEALTH), ..Account::default() };
             self.state.insert_account(key.address, account, None);
         }
         let contract = Account { nonce: 1, balance: U256::from(1_000), ..Account::default() };
+        if self.knows_delegations() {
+            // One is delegated from the start.
+            let delegation = [&[0xef, 0x01, 0x00][..], self.programs[1].as_slice()].concat();
+            let account = Account { balance: U256::from(WEALTH), ..Account::default() };
+            self.state.insert_account(self.keys[5].address, account, Some(delegation.into()));
+        }
+        let balance = U256::MAX - U256::from(self.random.random_range(0..4_u8));
+        self.state.insert_account(self.whale.address, Account { balance, ..Account::default() }, None);
+        let coded = Account { balance: U256::from(WEALTH), ..Account::default() };
+        self.state.insert_account(self.coded.address, coded, Some(contracts::child_runtime().into()));
+        let vault = Account { nonce: 1, balance: U256::from(self.vault_balance), ..Account::default() };
+        self.state.insert_account(self.vault, vault, Some(contracts::vault(self.fork).into()));
         self.state.insert_account(self.token, contract, Some(contracts::token(self.fork).into()));
         for key in &self.keys[1..] {
             let slot = U256::from_be_slice(key.address.as_slice());
@@ -176,8 +217,9 @@ impl World {
                 self.state.insert_storage(*child, U256::from(5), U256::from(41));
             }
         }
-        // Left over from before EIP-161: exists and is empty.
-        self.state.insert_account(empty_account(), Account::default(), None);
+        for address in empty_accounts() {
+            self.state.insert_account(address, Account::default(), None);
+        }
         for number in 0..self.block_number() {
             self.state.insert_block_hash(number, keccak256(number.to_be_bytes()));
         }
@@ -190,19 +232,23 @@ impl World {
         pool.extend_from_slice(&self.children);
         // Where creations of the first accounts will go, paid and looked at before they are there.
         pool.extend(self.keys[..2].iter().flat_map(|key| [0, 1, 2].map(|nonce| key.address.create(nonce))));
-        pool.extend([self.token, empty_account(), Address::with_last_byte(3), Address::repeat_byte(0x77)]);
+        pool.extend([self.token, self.vault, self.whale.address, Address::with_last_byte(3)]);
+        pool.extend(empty_accounts());
+        pool.push(self.hot);
         self.pool = pool;
     }
 
     fn fill_block(&mut self) {
         let random = &mut self.random;
         let is_merged = self.fork >= Fork::Paris;
-        let beneficiary = match random.random_range(0..8) {
+        let beneficiary = match random.random_range(0..10) {
             0 | 1 => self.keys[random.random_range(0..2)].address,
             2 => self.programs[0],
-            3 => empty_account(),
+            3 => empty_accounts()[0],
             4 => *self.children.choose(random).expect("children"),
             5 => self.keys[0].address.create(0),
+            6 => self.vault,
+            7 => self.whale.address,
             _ => Address::repeat_byte(0xbe),
         };
         let withdrawals = (self.fork >= Fork::Shanghai).then(|| {
@@ -235,9 +281,22 @@ impl World {
             let beneficiary = *self.pool.choose(random).expect("a pool");
             self.block.ommers.push(Ommer { beneficiary, number: 10 });
         }
+        self.hot = *[self.hot, self.hot, self.keys[3].address, self.vault, beneficiary, self.whale.address]
+            .choose(random)
+            .expect("addresses");
         if self.fork >= Fork::Osaka && random.random_bool(0.2) {
             self.limits.max_block_bytes = Some(random.random_range(1_200..4_000));
         }
+    }
+
+    /// Whether the account has nearly all the wei there is.
+    pub(crate) fn is_whale(&self, address: &Address) -> bool {
+        self.whale.address == *address
+    }
+
+    /// Whether the account begins with nothing and waits for means.
+    pub(crate) fn is_spender(&self, address: &Address) -> bool {
+        self.spenders.iter().any(|key| key.address == *address)
     }
 
     fn block_number(&self) -> u64 {
@@ -253,8 +312,9 @@ impl World {
     }
 }
 
-fn empty_account() -> Address {
-    Address::repeat_byte(0xee)
+/// Left over from before EIP-161: they exist and are empty.
+fn empty_accounts() -> [Address; 3] {
+    [0xed, 0xee, 0xef].map(Address::repeat_byte)
 }
 
 /// A transaction of this type with nothing in it.

@@ -13,30 +13,63 @@ use super::{Key, PARALLEL_TYPE, World, blank};
 /// Gas limit that any snippet is at home in. State gas makes Amsterdam dear.
 const AMPLE: u64 = 400_000;
 const AMPLE_AMSTERDAM: u64 = 2_000_000;
-/// Gas of a transfer before Amsterdam.
-const TRANSFER_GAS: u64 = 21_000;
+
+/// What most of a block's candidates are about.
+#[derive(Debug, Clone, Copy)]
+enum Theme {
+    Mixed,
+    Plain,
+    Vault,
+    Lifecycle,
+}
 
 impl World {
     pub(super) fn fill_candidates(&mut self) {
+        let theme = *[Theme::Mixed, Theme::Mixed, Theme::Mixed, Theme::Plain, Theme::Vault, Theme::Lifecycle]
+            .choose(&mut self.random)
+            .expect("themes");
         let count = self.random.random_range(8..40);
         while self.candidates.len() < count {
-            match self.random.random_range(0..100) {
-                0..18 => self.transfer(),
-                18..32 => self.token_transfer(),
-                32..66 => self.program_call(),
-                66..74 => self.child_call(),
-                74..79 => self.creation(),
-                79..86 if self.fork >= Fork::Prague => self.delegation(),
-                86..90 if self.fork >= Fork::Cancun => self.blob_transfer(),
-                90..94 => self.spend_everything(),
-                94.. => self.invalid(),
-                _ => self.program_call(),
+            match (theme, self.random.random_range(0..100)) {
+                (Theme::Plain, 0..75) => self.plain_candidate(),
+                (Theme::Vault, 0..60) => self.vault_call(),
+                (Theme::Vault, 60..80) => self.plain_candidate(),
+                (Theme::Lifecycle, 0..60) => self.coming_and_going(),
+                _ => self.any_candidate(),
             }
         }
     }
 
+    fn any_candidate(&mut self) {
+        match self.random.random_range(0..100) {
+            0..10 => self.transfer(),
+            10..18 => self.plain_candidate(),
+            18..30 => self.token_transfer(),
+            30..34 => self.vault_call(),
+            34..66 => self.program_call(),
+            66..74 => self.child_call(),
+            74..79 => self.creation(),
+            79..86 if self.knows_delegations() => self.delegation(),
+            86..90 if self.fork >= Fork::Cancun => self.blob_transfer(),
+            90..94 => self.spend_everything(),
+            94.. => self.invalid(),
+            _ => self.program_call(),
+        }
+    }
+
+    /// What makes and unmakes accounts, with others who pay them.
+    fn coming_and_going(&mut self) {
+        match self.random.random_range(0..10) {
+            0..3 => self.creation(),
+            3..7 => self.child_call(),
+            7 if self.knows_delegations() => self.delegation(),
+            7 | 8 => self.program_call(),
+            _ => self.plain_candidate(),
+        }
+    }
+
     /// A valid transaction of this type as far as fees go, from nobody yet.
-    fn draft(&mut self, tx_type: u8) -> Transaction {
+    pub(super) fn draft(&mut self, tx_type: u8) -> Transaction {
         let tip: u64 = *[0, 0, 1, 2, 50].choose(&mut self.random).expect("tips");
         let base_fee = self.block.base_fee.unwrap_or_default();
         let cap = base_fee + tip + if tx_type >= 2 { self.random.random_range(0..3) } else { 0 };
@@ -56,7 +89,7 @@ impl World {
     }
 
     /// Any plain type that the fork knows.
-    fn any_draft(&mut self) -> Transaction {
+    pub(super) fn any_draft(&mut self) -> Transaction {
         let types: &[u8] = match self.fork {
             fork if fork >= Fork::London => &[0, 1, 2, 2, PARALLEL_TYPE, PARALLEL_TYPE],
             fork if fork >= Fork::Berlin => &[0, 1],
@@ -70,19 +103,19 @@ impl World {
         if self.fork >= Fork::Amsterdam { AMPLE_AMSTERDAM } else { AMPLE }
     }
 
-    fn some_key(&mut self) -> usize {
+    pub(super) fn some_key(&mut self) -> usize {
         self.random.random_range(0..self.keys.len())
     }
 
     /// Signs for an account, whose next transaction has the next nonce.
-    fn send(&mut self, sender: usize, mut tx: Transaction) {
+    pub(super) fn send(&mut self, sender: usize, mut tx: Transaction) {
         tx.nonce = self.keys[sender].nonce;
         self.keys[sender].nonce += 1;
         let key = self.keys[sender].clone();
         self.push(&key, tx);
     }
 
-    fn push(&mut self, key: &Key, mut tx: Transaction) {
+    pub(super) fn push(&mut self, key: &Key, mut tx: Transaction) {
         if tx.is_parallel {
             let tag: &[u8] =
                 [&b"PARALLEL"[..], b"PARALLEL", b"SEQUENTIAL", b""].choose(&mut self.random).expect("tags");
@@ -233,32 +266,6 @@ impl World {
         self.send(sender, tx);
     }
 
-    /// A fresh account is paid just enough for one transfer, makes it, and owns nothing. In part the
-    /// payment is missing, late, or repeated.
-    fn spend_everything(&mut self) {
-        let index = self.random.random_range(0..self.spenders.len());
-        let price = self.block.base_fee.unwrap_or_default() + self.random.random_range(0..4);
-        let fee = U256::from(TRANSFER_GAS * price);
-        let value = U256::from(self.random.random_range(0..5_000_u64));
-        if self.random.random_bool(0.85) {
-            let mut payment = self.any_draft();
-            payment.to = Some(self.spenders[index].address);
-            payment.value = value + fee;
-            let sender = self.some_key();
-            self.send(sender, payment);
-        }
-        let mut tx = self.draft(0);
-        tx.gas_limit = TRANSFER_GAS;
-        tx.max_fee_per_gas = U256::from(price);
-        tx.max_priority_fee_per_gas = tx.max_fee_per_gas;
-        tx.to = Some(self.some_address());
-        tx.value = value;
-        tx.nonce = self.spenders[index].nonce;
-        self.spenders[index].nonce += 1;
-        let key = self.spenders[index].clone();
-        self.push(&key, tx);
-    }
-
     /// A candidate that should not be valid at its turn.
     fn invalid(&mut self) {
         let mut tx = self.any_draft();
@@ -266,7 +273,11 @@ impl World {
         let sender = self.some_key();
         let next = self.keys[sender].nonce;
         tx.nonce = next;
-        match self.random.random_range(0..10) {
+        match self.random.random_range(0..11) {
+            10 => {
+                let key = self.coded.clone();
+                return self.push(&key, Transaction { nonce: 0, ..tx });
+            }
             0..3 => tx.nonce = next + self.random.random_range(1..3),
             3 => tx.nonce = next.saturating_sub(1),
             4 => tx.value = U256::from(super::WEALTH) * U256::from(2),
