@@ -193,7 +193,7 @@ pub fn export(workload: &Workload) -> Result<Vec<u8>, CoreError> {
 
 /// A block of the replay format, read as a workload.
 pub(crate) fn recorded(json: &[u8]) -> Result<Workload, CoreError> {
-    let ReplayBlock { rules, block, transactions, state, expected: _ } = replay::parse(json)?;
+    let ReplayBlock { rules, block, transactions, state, .. } = replay::parse(json)?;
     let block_hashes = state.block_hashes().collect();
     let label = block.number.to_string();
     Ok(Workload {

@@ -1,18 +1,20 @@
 //! Real blocks, executed again and held against their headers.
 //!
-//! In: a block as a node reports it, with all state that it touches ([`parse`]). Out: a verdict
-//! on gas used, logs bloom and (from Byzantium on) the receipts root. The state is partial, so
-//! there is no state root to check, and nothing but the transactions is executed: no rewards, no
-//! withdrawals, no system calls.
+//! In: a block as a node reports it, with all state that it touches, or one of our own chain
+//! ([`parse`] reads both). Out: a verdict on gas used, logs bloom and (from Byzantium on) the
+//! receipts root. The state is partial, so there is no state root to check. Of a node's block
+//! nothing but the transactions is executed: no rewards, no withdrawals, no system calls. A block of
+//! ours is executed as a whole, and built anew where its candidates are known.
 
 mod fixture;
+mod reproducer;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-pub use self::fixture::parse;
-use crate::block::{BlockContext, BlockOutcome, ExecuteOptions};
-use crate::chainspec::{Fork, Rules};
+pub use self::reproducer::{Reproducer, parse};
+use crate::block::{BlockContext, BlockOutcome, BuildLimits, ExecuteOptions};
+use crate::chainspec::{ChainSpec, Fork, Rules};
 use crate::error::CoreError;
 use crate::executor::{ExecuteError, Executor};
 use crate::primitives::{B256, Bloom};
@@ -34,6 +36,17 @@ pub struct ReplayBlock {
     pub state: MemoryState,
     /// What the header says came out.
     pub expected: Expected,
+    /// For a block of our own.
+    pub frame: Option<Frame>,
+}
+
+/// What surrounds the transactions of a block whose state is known beyond them.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The chain's constitution.
+    pub spec: ChainSpec,
+    /// What the block was made from, and within which limits.
+    pub candidates: Option<(Vec<SharedTransaction>, BuildLimits)>,
 }
 
 /// The header's commitments that can be checked without the whole state.
@@ -75,10 +88,12 @@ pub fn replay(
     block: &ReplayBlock,
     options: &ExecuteOptions,
 ) -> Result<(ReplayVerdict, Option<BlockOutcome>), CoreError> {
-    let (rules, transactions) = (&block.rules, &block.transactions);
-    let executed = executor.execute_transactions(rules, &block.block, transactions, &block.state, options);
-    match executed {
-        Ok(outcome) => Ok((judge(block, &outcome), Some(outcome))),
+    match execute(executor, block, options) {
+        Ok((outcome, included)) => {
+            let mut verdict = judge(block, &outcome);
+            verdict.differences.extend(judge_choice(block, included));
+            Ok((verdict, Some(outcome)))
+        }
         Err(ExecuteError::Core(error)) => Err(error),
         Err(refused @ (ExecuteError::Transaction { .. } | ExecuteError::AccessList(_))) => {
             let mut verdict = judge(block, &BlockOutcome::default());
@@ -86,6 +101,39 @@ pub fn replay(
             Ok((verdict, None))
         }
     }
+}
+
+/// The outcome and, where the block was built, the candidates that are in it.
+fn execute(
+    executor: &Executor,
+    replayed: &ReplayBlock,
+    options: &ExecuteOptions,
+) -> Result<(BlockOutcome, Option<Vec<usize>>), ExecuteError> {
+    let ReplayBlock { rules, block, transactions, state, frame, .. } = replayed;
+    match frame {
+        None => {
+            let outcome = executor.execute_transactions(rules, block, transactions, state, options)?;
+            Ok((outcome, None))
+        }
+        Some(Frame { spec, candidates: None }) => {
+            Ok((executor.execute(spec, block, transactions, state, options)?, None))
+        }
+        Some(Frame { spec, candidates: Some((candidates, limits)) }) => {
+            let built = executor.build(spec, block, limits, candidates, state, options)?;
+            Ok((built.outcome, Some(built.included)))
+        }
+    }
+}
+
+/// Whether the candidates taken in are the block's transactions.
+fn judge_choice(block: &ReplayBlock, included: Option<Vec<usize>>) -> Option<String> {
+    let Some(Frame { candidates: Some((candidates, _)), .. }) = &block.frame else { return None };
+    let taken: Vec<B256> = included?.into_iter().map(|index| candidates[index].tx.hash).collect();
+    let wanted: Vec<B256> = block.transactions.iter().map(|tx| tx.tx.hash).collect();
+    let place = (0..taken.len().max(wanted.len())).find(|&place| taken.get(place) != wanted.get(place))?;
+    let name = |hash: Option<&B256>| hash.map_or("none".to_owned(), B256::to_string);
+    let (have, want) = (name(taken.get(place)), name(wanted.get(place)));
+    Some(format!("transaction {place} is {have}, in the block it is {want}"))
 }
 
 fn judge(block: &ReplayBlock, outcome: &BlockOutcome) -> ReplayVerdict {

@@ -17,8 +17,7 @@ fn blocks() -> Option<Vec<ReplayBlock>> {
 }
 
 fn analyse(block: &ReplayBlock) -> Analysis {
-    Analysis::of_transactions(&block.rules, &block.block, &block.transactions, &block.state)
-        .expect("a valid block")
+    Analysis::of_replay(block).expect("a valid block")
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod trace;
 use crate::block::BlockContext;
 use crate::chainspec::{ChainSpec, Rules};
 use crate::executor::ExecuteError;
+use crate::replay::ReplayBlock;
 use crate::state::StateView;
 use crate::state::overlay::Overlay;
 use crate::system;
@@ -139,6 +140,15 @@ impl Analysis {
         let mut overlay = Overlay::new(state);
         system::before_transactions(spec, &rules, block, &mut overlay, &mut None)?;
         Self::of_transactions(&rules, block, transactions, &overlay)
+    }
+
+    /// The same for a block to replay.
+    pub fn of_replay(block: &ReplayBlock) -> Result<Self, ExecuteError> {
+        let ReplayBlock { rules, block, transactions, state, frame, .. } = block;
+        match frame {
+            None => Self::of_transactions(rules, block, transactions, state),
+            Some(frame) => Self::of_block(&frame.spec, block, transactions, state),
+        }
     }
 
     /// The block under one of the models.

@@ -15,6 +15,7 @@ mod logs;
 mod open;
 mod produce;
 mod proof;
+mod replays;
 pub mod simulation;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub use blocks::ChainBlock;
 pub use import::ImportedBlock;
 pub use logs::{FoundLog, LogFilter};
 pub use open::ChainOptions;
-pub use produce::{BlockAttributes, BuiltBlock};
+pub use produce::{BlockAttributes, BuiltBlock, build_limits};
 pub use simulation::{BlockOverrides, CallOutcome, CallRequest, SimulationLimits, StateOverride};
 
 use crate::chainspec::{ChainSpec, Rules};

@@ -12,7 +12,7 @@ use crate::block::{
 };
 use crate::block_access_list::BlockAccessList;
 use crate::block_codec::{Block, block_context};
-use crate::chainspec::Fork;
+use crate::chainspec::{Fork, Rules};
 use crate::error::CoreError;
 use crate::header::{MAX_BLOCK_BYTES, next_base_fee, next_difficulty, next_excess_blob_gas, validate_header};
 use crate::primitives::{Address, B256, Bytes, U256};
@@ -77,10 +77,7 @@ impl Chain {
         let head = self.at_head();
         let (mut header, withdrawals) = self.draft(&head.header, attributes)?;
         let rules = self.spec.rules_of(&header);
-        let limits = BuildLimits {
-            max_block_bytes: (rules.fork >= Fork::Osaka).then_some(MAX_BLOCK_BYTES),
-            overhead_bytes: overhead(&header, withdrawals.as_deref()),
-        };
+        let limits = limits_of(&rules, &header, withdrawals.as_deref());
         let options = ExecuteOptions {
             keep_transaction_changes: options.keep_transaction_changes || keeps_intermediate_roots(&rules),
             produce_access_list: options.produce_access_list || rules.fork >= Fork::Amsterdam,
@@ -172,6 +169,18 @@ fn check_access_list_bound(header: &Header, outcome: &BlockOutcome) -> Result<()
 /// Without a beacon chain every block has the slot after its parent's.
 fn next_slot(parent: &Header) -> u64 {
     parent.slot_number.unwrap_or_default().saturating_add(1)
+}
+
+/// Where a block like this one was cut when it was made from candidates.
+pub fn build_limits(rules: &Rules, block: &Block) -> BuildLimits {
+    limits_of(rules, &block.header, block.withdrawals.as_deref())
+}
+
+fn limits_of(rules: &Rules, header: &Header, withdrawals: Option<&[Withdrawal]>) -> BuildLimits {
+    BuildLimits {
+        max_block_bytes: (rules.fork >= Fork::Osaka).then_some(MAX_BLOCK_BYTES),
+        overhead_bytes: overhead(header, withdrawals),
+    }
 }
 
 /// Bytes of the block's RLP that its transactions do not fill, at most.

@@ -1,4 +1,4 @@
-//! The fixture format: `{block, preState, blockHashes}` as JSON.
+//! A node's block: `{block, preState, blockHashes}` as JSON.
 //!
 //! `block` is `eth_getBlockByNumber(N, true)`, `preState` has the shape of geth's prestate
 //! tracer, `blockHashes` lists ancestors that BLOCKHASH asks for. Transactions are rebuilt from
@@ -25,7 +25,7 @@ use crate::tx::{AccessListItem, RecoveredTransaction, SharedTransaction, Transac
 ///
 /// Fails with [`CoreError::InvalidArgument`] and the place in the document if it is malformed, or
 /// if a transaction is not the one its hash names.
-pub fn parse(json: &[u8]) -> Result<ReplayBlock, CoreError> {
+pub(super) fn parse(json: &[u8]) -> Result<ReplayBlock, CoreError> {
     let fixture: Fixture = serde_json::from_slice(json)
         .map_err(|error| CoreError::InvalidArgument(format!("not a block to replay: {error}")))?;
     let Fixture { block: header, pre_state, block_hashes } = fixture;
@@ -42,7 +42,14 @@ pub fn parse(json: &[u8]) -> Result<ReplayBlock, CoreError> {
         logs_bloom: header.logs_bloom.0,
         receipts_root: header.receipts_root.0,
     };
-    Ok(ReplayBlock { rules, block, transactions, state: state(pre_state, block_hashes), expected })
+    Ok(ReplayBlock {
+        rules,
+        block,
+        transactions,
+        state: state(pre_state, block_hashes),
+        expected,
+        frame: None,
+    })
 }
 
 #[derive(Deserialize)]
@@ -105,7 +112,7 @@ struct AccessFields {
 }
 
 #[derive(Deserialize)]
-struct AccountFields {
+pub(super) struct AccountFields {
     balance: Quantity<U256>,
     #[serde(default)]
     nonce: u64,
@@ -116,7 +123,7 @@ struct AccountFields {
 
 /// Hex text of fixed meaning: an address, a hash, bytes, a bloom.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Text<T>(T);
+pub(super) struct Text<T>(pub(super) T);
 
 impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -195,7 +202,7 @@ fn transaction(fields: &TransactionFields, rules: &Rules) -> Result<SharedTransa
     Ok(Arc::new(RecoveredTransaction { tx, sender }))
 }
 
-fn state(
+pub(super) fn state(
     accounts: BTreeMap<Text<Address>, AccountFields>,
     block_hashes: BTreeMap<u64, Text<B256>>,
 ) -> MemoryState {

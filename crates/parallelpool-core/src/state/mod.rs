@@ -3,6 +3,7 @@
 pub mod database;
 pub mod memory;
 pub mod overlay;
+pub mod recording;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
