@@ -58,7 +58,7 @@ fn transfer_of(log: &Log) -> (Address, Address, U256) {
     (address(1), address(2), U256::from_be_slice(&log.data.data))
 }
 
-/// Each `(name, scale)` makes that share of a gigagas, up to `tolerance` of it.
+/// The workload has that share of a gigagas, give or take a share `tolerance` of it.
 fn assert_size(name: &str, scale: f64, tolerance: f64) {
     let gas = PlainBlock::new(&made(name, scale)).execute().expect("a valid block").gas_used;
     assert!((gas as f64 / (GIGAGAS * scale) - 1.0).abs() < tolerance, "{name} at {scale}: {gas} gas");
