@@ -7,7 +7,7 @@ use parallelpool_core::error::CoreError;
 use parallelpool_core::workers::Workers;
 
 use crate::file;
-use crate::measure::{Plan, measure};
+use crate::measure::{Plan, Way, measure};
 use crate::report::{Conditions, Report, WorkloadReport};
 use crate::workloads::{self, FAMILIES, Making, Workload};
 use crate::{state_root, table};
@@ -23,6 +23,7 @@ parallelpool-bench state-root [flags]                         time state root an
   --scale 1       share of the full size (state-root: of a million accounts)
   --seed N        source of keys and choices
   --lists         time decoding, recovery and the receipts root too
+  --only a,b      time these ways alone, as in --only serial (for profilers)
   --json          print the whole result as JSON
   --out FILE      write it to a file as well";
 
@@ -57,6 +58,7 @@ struct Flags {
     scale: f64,
     seed: u64,
     lists: bool,
+    only: Vec<String>,
     json: bool,
     out: Option<PathBuf>,
 }
@@ -70,6 +72,7 @@ impl Flags {
             scale: 1.0,
             seed: workloads::DEFAULT_SEED,
             lists: false,
+            only: Vec::new(),
             json: false,
             out: None,
         };
@@ -89,7 +92,7 @@ impl Flags {
                 }
                 "lists" => flags.lists = true,
                 "json" => flags.json = true,
-                "threads" | "rounds" | "scale" | "seed" | "out" => {
+                "threads" | "rounds" | "scale" | "seed" | "only" | "out" => {
                     let value = given.or_else(|| rest.next().cloned());
                     let value = value.ok_or_else(|| Problem::wrong_use(format!("--{name} needs a value")))?;
                     flags.set(name, &value)?;
@@ -108,6 +111,7 @@ impl Flags {
             "rounds" => self.rounds = number(name, value)?,
             "scale" => self.scale = number(name, value)?,
             "seed" => self.seed = number(name, value)?,
+            "only" => self.only = value.split(',').map(String::from).collect(),
             _ => self.out = Some(value.into()),
         }
         let in_range = self.threads.iter().all(|threads| (1..=1_024).contains(threads))
@@ -154,7 +158,17 @@ fn run(words: &[String], flags: &Flags) -> Result<(), Problem> {
         true => FAMILIES.iter().map(|family| family.name.into()).collect(),
         false => flags.words.clone(),
     };
-    let plan = Plan { threads: flags.threads.clone(), rounds: flags.rounds, lists: flags.lists };
+    let plan = Plan {
+        threads: flags.threads.clone(),
+        rounds: flags.rounds,
+        lists: flags.lists,
+        only: flags.only.clone(),
+    };
+    if let Some(unknown) =
+        flags.only.iter().find(|name| !Way::of(&all(&plan)).iter().any(|way| way.name() == **name))
+    {
+        return Err(Problem::wrong_use(format!("--only: no way {unknown:?}")));
+    }
     let mut report = report(words, flags);
     for name in names {
         let workload = open(&name, &making)?;
@@ -165,6 +179,11 @@ fn run(words: &[String], flags: &Flags) -> Result<(), Problem> {
         report.workloads.push(measured);
     }
     finish(&report, flags)
+}
+
+/// The plan without its restriction to some ways.
+fn all(plan: &Plan) -> Plan {
+    Plan { only: Vec::new(), ..plan.clone() }
 }
 
 fn export(flags: &Flags) -> Result<(), Problem> {

@@ -36,6 +36,8 @@ pub struct Plan {
     pub rounds: usize,
     /// Time decoding, recovery and roots too.
     pub lists: bool,
+    /// Names of the only ways to time, as in [`Way::name`]; empty for all. For profilers.
+    pub only: Vec<String>,
 }
 
 impl Plan {
@@ -95,6 +97,7 @@ impl Way {
         }
         let several = plan.threads.iter().filter(|threads| **threads > 1);
         ways.extend(several.map(|threads| Self::Calibration(*threads)));
+        ways.retain(|way| plan.only.is_empty() || plan.only.iter().any(|name| name == way.name()));
         ways
     }
 }

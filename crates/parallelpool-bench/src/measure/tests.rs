@@ -13,7 +13,7 @@ fn workload(name: &str) -> Workload {
 
 #[test]
 fn every_way_has_as_many_samples_as_rounds() {
-    let plan = Plan { threads: vec![1, 2], rounds: 3, lists: true };
+    let plan = Plan { threads: vec![1, 2], rounds: 3, lists: true, only: Vec::new() };
     let measured = measure(&workload("chain-counter"), &plan).expect("all agree");
 
     let names: Vec<_> = measured.rows().iter().map(|row| (row.way.name(), row.way.threads())).collect();
@@ -44,7 +44,7 @@ fn every_way_has_as_many_samples_as_rounds() {
 fn a_workload_of_several_blocks_is_summed_round_by_round() {
     let mut several = workload("transfers-self");
     several.blocks.push(workload("hot-recipient").blocks.remove(0));
-    let plan = Plan { threads: vec![2], rounds: 2, lists: false };
+    let plan = Plan { threads: vec![2], rounds: 2, lists: false, only: Vec::new() };
     let measured = measure(&several, &plan).expect("all agree");
 
     assert_eq!(measured.transactions(), 96);
@@ -61,7 +61,8 @@ fn a_workload_of_several_blocks_is_summed_round_by_round() {
 fn an_invalid_block_is_an_error_in_words() {
     let mut broken = workload("transfers-self");
     broken.blocks[0].rules.chain_id = 5;
-    let error = measure(&broken, &Plan { threads: vec![1], rounds: 1, lists: false }).expect_err("chain id");
+    let error = measure(&broken, &Plan { threads: vec![1], rounds: 1, lists: false, only: Vec::new() })
+        .expect_err("chain id");
     assert!(error.to_string().starts_with("block 24000000 is not valid: "), "{error}");
 }
 
