@@ -1,8 +1,11 @@
 //! What the executors are given and what they return.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+use alloy_primitives::logs_bloom;
 
 use crate::access::Location;
 use crate::block_access_list::BlockAccessList;
@@ -81,13 +84,47 @@ pub struct Receipt {
     /// Logs in order.
     pub logs: Vec<Log>,
     /// Bloom of `logs`.
-    pub bloom: Bloom,
+    pub bloom: LogsBloom,
     /// Address of the contract a creation made (set for failed creations too).
     pub contract_address: Option<Address>,
     /// Wei per gas that was paid.
     pub effective_gas_price: u128,
     /// EIP-4844 gas; zero for other types.
     pub blob_gas_used: u64,
+}
+
+/// A receipt's bloom. Most receipts of a block of transfers have no logs: theirs takes no memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogsBloom(Option<Box<Bloom>>);
+
+impl LogsBloom {
+    /// The bloom of these logs.
+    pub fn of(logs: &[Log]) -> Self {
+        match logs {
+            [] => Self(None),
+            logs => logs_bloom(logs).into(),
+        }
+    }
+
+    /// Whether no bit is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl From<Bloom> for LogsBloom {
+    fn from(bloom: Bloom) -> Self {
+        Self((bloom != Bloom::ZERO).then(|| Box::new(bloom)))
+    }
+}
+
+impl Deref for LogsBloom {
+    type Target = Bloom;
+
+    fn deref(&self) -> &Bloom {
+        static NONE: Bloom = Bloom::ZERO;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// How to execute.

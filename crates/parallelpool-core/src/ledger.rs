@@ -3,14 +3,13 @@
 //! Both executors hand each transaction over in block order, and both ask here whether it still
 //! fits, so their verdicts agree.
 
-use crate::block::{BlockContext, BuildLimits, InvalidTransaction, Receipt};
+use crate::block::{BlockContext, BuildLimits, InvalidTransaction, LogsBloom, Receipt};
 use crate::block_codec::transaction_length;
 use crate::chainspec::{Fork, Rules};
 use crate::evm::TxResult;
 use crate::primitives::{Bloom, Bytes};
 use crate::tx::RecoveredTransaction;
 use crate::tx::charges::MAX_REGULAR_GAS;
-use alloy_primitives::logs_bloom;
 use revm::primitives::eip4844::GAS_PER_BLOB;
 
 /// A block in the making.
@@ -50,6 +49,12 @@ impl Ledger {
         }
     }
 
+    /// Makes room for so many transactions at once.
+    pub fn reserve(&mut self, transactions: usize) {
+        self.receipts.reserve(transactions);
+        self.outputs.reserve(transactions);
+    }
+
     /// Whether the block has room for the transaction, whatever the state says about it.
     pub fn room_for(&self, tx: &RecoveredTransaction) -> Result<(), InvalidTransaction> {
         self.gas_for(tx)?;
@@ -83,8 +88,10 @@ impl Ledger {
         self.block_state_gas += result.block_state_gas;
         self.blob_gas += result.blob_gas_used;
         self.bytes += transaction_length(&tx.tx.raw);
-        let bloom = logs_bloom(result.logs.iter());
-        self.bloom.accrue_bloom(&bloom);
+        let bloom = LogsBloom::of(&result.logs);
+        if !bloom.is_empty() {
+            self.bloom.accrue_bloom(&bloom);
+        }
         self.outputs.push(result.output);
         self.receipts.push(Receipt {
             tx_type: tx.tx.tx_type,

@@ -9,7 +9,7 @@
 mod fixture;
 mod reproducer;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 pub use self::reproducer::{Reproducer, parse};
@@ -19,7 +19,7 @@ use crate::error::CoreError;
 use crate::executor::{ExecuteError, Executor};
 use crate::primitives::{B256, Bloom};
 use crate::roots::receipts_root;
-use crate::state::StateChanges;
+use crate::state::{ChangeSet, StateChanges};
 use crate::state::memory::MemoryState;
 use crate::tx::SharedTransaction;
 
@@ -192,10 +192,9 @@ pub fn compare(one: &BlockOutcome, other: &BlockOutcome) -> Vec<String> {
 /// Where two sets of changes differ.
 pub fn compare_changes(one: &StateChanges, other: &StateChanges) -> Vec<String> {
     let mut differences = Vec::new();
-    let addresses: BTreeSet<_> = one.accounts.keys().chain(other.accounts.keys()).collect();
-    for address in addresses {
-        let (Some(one), Some(other)) = (one.accounts.get(address), other.accounts.get(address)) else {
-            let side = if one.accounts.contains_key(address) { "first" } else { "second" };
+    for (address, pair) in side_by_side(&one.accounts, &other.accounts) {
+        let (Some(one), Some(other)) = pair else {
+            let side = if pair.0.is_some() { "first" } else { "second" };
             differences.push(format!("account {address}: changed in the {side} only"));
             continue;
         };
@@ -205,9 +204,7 @@ pub fn compare_changes(one: &StateChanges, other: &StateChanges) -> Vec<String> 
         if one.storage_cleared != other.storage_cleared {
             differences.push(format!("account {address}: storage cleared in one only"));
         }
-        let slots: BTreeSet<_> = one.storage.keys().chain(other.storage.keys()).collect();
-        for slot in slots {
-            let (one, other) = (one.storage.get(slot), other.storage.get(slot));
+        for (slot, (one, other)) in side_by_side(&one.storage, &other.storage) {
             if one != other {
                 differences.push(format!("account {address} slot {slot:#x}: {one:?} against {other:?}"));
             }
@@ -217,4 +214,16 @@ pub fn compare_changes(one: &StateChanges, other: &StateChanges) -> Vec<String> 
         differences.push("the codes that came into being".into());
     }
     differences
+}
+
+/// All keys of two sets in order, each with its value in either.
+fn side_by_side<'a, K: Ord, V>(
+    one: &'a ChangeSet<K, V>,
+    other: &'a ChangeSet<K, V>,
+) -> BTreeMap<&'a K, (Option<&'a V>, Option<&'a V>)> {
+    let mut pairs: BTreeMap<_, _> = one.iter().map(|(key, value)| (key, (Some(value), None))).collect();
+    for (key, value) in other {
+        pairs.entry(key).or_default().1 = Some(value);
+    }
+    pairs
 }

@@ -103,7 +103,7 @@ mod tests {
             state_root,
             cumulative_gas_used: 70_000,
             gas_used: 49_000,
-            bloom: logs_bloom(&logs),
+            bloom: logs_bloom(&logs).into(),
             logs,
             contract_address: None,
             effective_gas_price: 1,
@@ -121,7 +121,7 @@ mod tests {
             cumulative_gas_used: receipt.cumulative_gas_used,
             logs: receipt.logs.clone(),
         };
-        let with_bloom = ReceiptWithBloom::new(plain, receipt.bloom);
+        let with_bloom = ReceiptWithBloom::new(plain, *receipt.bloom);
         match receipt.tx_type {
             0 => ReceiptEnvelope::Legacy(with_bloom),
             1 => ReceiptEnvelope::Eip2930(with_bloom),
@@ -137,7 +137,7 @@ mod tests {
         for tx_type in 0..=4 {
             let plain = receipt(tx_type, None);
             assert_eq!(encode_receipt(&plain), reference(&plain), "type {tx_type}");
-            let failed = Receipt { success: false, logs: Vec::new(), bloom: Bloom::ZERO, ..plain };
+            let failed = Receipt { success: false, logs: Vec::new(), bloom: Default::default(), ..plain };
             assert_eq!(encode_receipt(&failed), reference(&failed), "type {tx_type}, failed");
         }
         let old = receipt(0, Some(B256::repeat_byte(3)));

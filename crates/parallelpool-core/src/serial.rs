@@ -50,7 +50,9 @@ impl Job<'_> {
             Caller::Import => None,
             Caller::Build(limits) => Some(limits),
         };
-        Ledger::new(self.rules, self.block, limits)
+        let mut ledger = Ledger::new(self.rules, self.block, limits);
+        ledger.reserve(self.transactions.len());
+        ledger
     }
 }
 
@@ -80,7 +82,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
     let changes = if job.options.keep_transaction_changes || job.options.keep_touched {
         course.run(Separately::new(job, state))?
     } else {
-        course.run(BlockRun::new(job.rules, job.block, state))?
+        course.run(BlockRun::new(job.rules, job.block, state, job.transactions))?
     };
     let count = course.included.len();
     let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -98,14 +98,14 @@ fn receipts_are_the_type_byte_and_the_usual_fields() {
             state_root: None,
             cumulative_gas_used: number(expected, "cumulativeGasUsed"),
             gas_used: 0,
-            bloom: logs.iter().collect::<Bloom>(),
+            bloom: logs.iter().collect::<Bloom>().into(),
             logs,
             contract_address: None,
             effective_gas_price: 0,
             blob_gas_used: 0,
         };
 
-        assert_eq!(receipt.bloom, Bloom::from_slice(&bytes(expected, "logsBloom")));
+        assert_eq!(*receipt.bloom, Bloom::from_slice(&bytes(expected, "logsBloom")));
         assert_eq!(encode_receipt(&receipt), bytes(expected, "raw"), "{}", text(vector, "name"));
     }
 }

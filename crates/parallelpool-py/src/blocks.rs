@@ -290,7 +290,7 @@ impl PyReceipt {
     }
     #[getter]
     fn logs_bloom<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        convert::bytes(py, self.inner.bloom)
+        convert::bytes(py, *self.inner.bloom)
     }
     #[getter]
     fn contract_address<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {

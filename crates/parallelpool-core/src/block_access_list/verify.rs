@@ -13,7 +13,7 @@ use super::{BlockAccessIndex, BlockAccessList, Change, Entry, WrongAccessList};
 use crate::error::StateError;
 use crate::evm::TouchedAccount;
 use crate::primitives::{Address, Bytes, U256, keccak256};
-use crate::state::{Account, StateChanges};
+use crate::state::{Account, ChangeSet, StateChanges};
 
 /// A list under proof. Indices may be checked in any order and by several threads.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl<'a> Proof<'a> {
         index: BlockAccessIndex,
         address: &Address,
         difference: &AccountDifference,
-        storage: &BTreeMap<U256, U256>,
+        storage: &ChangeSet<U256, U256>,
     ) -> Option<u32> {
         let AccountDifference { balance, nonce, code } = difference;
         let mut count = 0;

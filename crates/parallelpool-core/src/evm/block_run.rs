@@ -22,15 +22,23 @@ use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::database::account_info;
 use crate::state::overlay::{canonical_change, new_code_hash};
-use crate::state::{Account, AccountChange, StateChanges, StateView};
-use crate::tx::RecoveredTransaction;
+use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
+use crate::tx::{RecoveredTransaction, SharedTransaction};
 
 /// A view that remembers what it answered: the values from before the block.
 #[derive(Debug)]
 struct RememberingDatabase<V> {
     view: V,
     accounts: Vec<(Address, Option<Account>)>,
-    slots: Vec<(Address, U256, U256)>,
+    slots: Vec<LoadedSlot>,
+}
+
+/// A slot and its value from before the block.
+#[derive(Debug, Clone, Copy)]
+struct LoadedSlot {
+    address: Address,
+    slot: U256,
+    before: U256,
 }
 
 impl<V: StateView> Database for RememberingDatabase<V> {
@@ -48,7 +56,7 @@ impl<V: StateView> Database for RememberingDatabase<V> {
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
         let value = self.view.storage(&address, &slot)?;
-        self.slots.push((address, slot, value));
+        self.slots.push(LoadedSlot { address, slot, before: value });
         Ok(value)
     }
 
@@ -69,9 +77,18 @@ pub(crate) struct BlockRun<V: StateView> {
 }
 
 impl<V: StateView> BlockRun<V> {
-    pub(crate) fn new(rules: &Rules, block: &BlockContext, view: V) -> Self {
-        let database = RememberingDatabase { view, accounts: Vec::new(), slots: Vec::new() };
+    /// A run of `transactions`, which are looked at to make room for what they will load.
+    pub(crate) fn new(
+        rules: &Rules,
+        block: &BlockContext,
+        view: V,
+        transactions: &[SharedTransaction],
+    ) -> Self {
+        let expected = transactions.iter().map(|tx| 1 + usize::from(names_another(tx))).sum();
+        let database =
+            RememberingDatabase { view, accounts: Vec::with_capacity(expected), slots: Vec::new() };
         let mut evm = Evm::new(rules, block, database);
+        evm.machine.ctx.journaled_state.inner.state.reserve(expected);
         evm.machine.ctx.chain.keeps_journal = true;
         Self { evm }
     }
@@ -103,42 +120,56 @@ impl<V: StateView> BlockRun<V> {
     pub(crate) fn into_changes(self) -> Result<StateChanges, StateError> {
         let journal = self.evm.machine.ctx.journaled_state;
         let spec = journal.inner.cfg.spec;
-        let RememberingDatabase { view, accounts, slots } = journal.database;
+        let RememberingDatabase { view, accounts, mut slots } = journal.database;
         let state = journal.inner.state;
-        let mut changes = StateChanges::default();
-        for (address, before) in &accounts {
-            let account = state.get(address).expect("the journal keeps every account it loaded");
+        slots.sort_by_key(|loaded| loaded.address);
+        let mut changes =
+            StateChanges { accounts: ChangeSet::with_capacity(accounts.len()), ..StateChanges::default() };
+        for (address, before) in accounts {
+            let account = state.get(&address).expect("the journal keeps every account it loaded");
             let after = after_block(account, spec);
-            let cleared = hides_base_storage(account);
-            let slots = account.storage.iter().filter(|_| cleared);
-            let slots = slots.map(|(slot, value)| (*slot, value.present_value));
-            let Some(change) = canonical_change(&view, address, *before, after, cleared, slots)? else {
-                continue;
+            let change = if after.is_none() || hides_base_storage(account) {
+                let listed = account.storage.iter().map(|(slot, value)| (*slot, value.present_value));
+                canonical_change(&view, &address, before, after, true, listed)?
+            } else {
+                let storage = changed_slots(account, loaded_of(&slots, &address, account));
+                let unchanged = before == after && storage.is_empty();
+                (!unchanged).then_some(AccountChange { after, storage_cleared: false, storage })
             };
-            if let Some(hash) = new_code_hash(*before, after)
+            let Some(change) = change else { continue };
+            if let Some(hash) = new_code_hash(before, after)
                 && let Some(code) = &account.info.code
             {
                 changes.codes.insert(hash, code.original_bytes());
             }
-            changes.accounts.insert(*address, change);
-        }
-        for (address, slot, before) in slots {
-            let account = state.get(&address).expect("a slot is loaded after its account");
-            let Some(after) = after_block(account, spec).filter(|_| !hides_base_storage(account)) else {
-                continue;
-            };
-            let value = account.storage.get(&slot).map_or(before, |slot| slot.present_value);
-            if value != before {
-                let change = changes.accounts.entry(address).or_insert_with(|| AccountChange {
-                    after: Some(after),
-                    storage_cleared: false,
-                    storage: Default::default(),
-                });
-                change.storage.insert(slot, value);
-            }
+            changes.accounts.insert(address, change);
         }
         Ok(changes)
     }
+}
+
+/// Whether a transaction names an account that is not its sender.
+fn names_another(tx: &RecoveredTransaction) -> bool {
+    tx.tx.to.is_some_and(|to| to != tx.sender)
+}
+
+/// The slots of one account among all that were loaded, which are sorted by account.
+fn loaded_of<'a>(slots: &'a [LoadedSlot], address: &Address, account: &JournalAccount) -> &'a [LoadedSlot] {
+    if account.storage.is_empty() {
+        return &[];
+    }
+    let first = slots.partition_point(|loaded| loaded.address < *address);
+    let count = slots[first..].partition_point(|loaded| loaded.address == *address);
+    &slots[first..first + count]
+}
+
+/// Those of the loaded slots that have another value now.
+fn changed_slots(account: &JournalAccount, loaded: &[LoadedSlot]) -> ChangeSet<U256, U256> {
+    let value_now = |loaded: &LoadedSlot| {
+        let value = account.storage.get(&loaded.slot).map_or(loaded.before, |slot| slot.present_value);
+        (value != loaded.before).then_some((loaded.slot, value))
+    };
+    loaded.iter().filter_map(value_now).collect()
 }
 
 fn valid_or_refused<T>(run: Result<T, Failure>) -> Result<Result<T, InvalidTransaction>, StateError> {

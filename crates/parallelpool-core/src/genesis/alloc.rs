@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::fields::{self, Object, Problems};
 use crate::primitives::{Bytes, KECCAK_EMPTY, U256, keccak256};
-use crate::state::{Account, AccountChange, StateChanges};
+use crate::state::{Account, AccountChange, ChangeSet, StateChanges};
 
 /// Every account; `None` only together with a problem.
 ///
 /// Accounts without anything exist too, as in geth's genesis; slots of value zero do not.
 pub(super) fn read(alloc: Object<'_>, problems: &mut Problems) -> Option<StateChanges> {
-    let mut changes = StateChanges::default();
+    let (mut accounts, mut codes) = (BTreeMap::new(), BTreeMap::new());
     for (key, raw) in alloc.into_rest() {
         let path = format!("alloc.{key}");
         let address = match fields::address_key(&key) {
@@ -23,13 +23,13 @@ pub(super) fn read(alloc: Object<'_>, problems: &mut Problems) -> Option<StateCh
         let Some(entry) = Object::new(&path, raw, problems) else { continue };
         let (change, code) = read_account(&path, entry, problems);
         if let Some(code) = code {
-            changes.codes.insert(keccak256(&code), code);
+            codes.insert(keccak256(&code), code);
         }
-        if changes.accounts.insert(address, change).is_some() {
+        if accounts.insert(address, change).is_some() {
             problems.add(&path, "given twice");
         }
     }
-    Some(changes)
+    Some(StateChanges { accounts: accounts.into(), codes })
 }
 
 fn read_account(
@@ -53,10 +53,10 @@ fn read_storage(
     path: &str,
     raw: &serde_json::value::RawValue,
     problems: &mut Problems,
-) -> BTreeMap<U256, U256> {
+) -> ChangeSet<U256, U256> {
     let path = format!("{path}.storage");
     let mut slots = BTreeMap::new();
-    let Some(entries) = Object::new(&path, raw, problems) else { return slots };
+    let Some(entries) = Object::new(&path, raw, problems) else { return slots.into() };
     for (key, raw) in entries.into_rest() {
         let value = fields::text(raw).and_then(|text| fields::word(&text));
         match fields::word(&key).and_then(|slot| Ok((slot, value?))) {
@@ -69,5 +69,5 @@ fn read_storage(
         }
     }
     slots.retain(|_, value| !value.is_zero());
-    slots
+    slots.into()
 }

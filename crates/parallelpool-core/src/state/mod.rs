@@ -1,14 +1,15 @@
 //! State as the executors see it: read-only views, and the changes a block makes to one.
 
+mod changes;
 pub mod database;
 pub mod memory;
 pub mod overlay;
 pub mod recording;
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+pub use self::changes::{AccountChange, ChangeSet, Entries, StateChanges};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256};
 
@@ -87,32 +88,3 @@ macro_rules! view_by_pointer {
 
 view_by_pointer!(&V);
 view_by_pointer!(Arc<V>);
-
-/// What a block (or one transaction) did to a state, in canonical form: only true changes,
-/// so two executions are equal exactly when their changes are equal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StateChanges {
-    /// Changed accounts by address.
-    pub accounts: BTreeMap<Address, AccountChange>,
-    /// Code that came into being, by hash.
-    pub codes: BTreeMap<B256, Bytes>,
-}
-
-/// The change of one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountChange {
-    /// The account afterwards; `None`: it does not exist any more.
-    pub after: Option<Account>,
-    /// All slots from before are gone; then `storage` applies.
-    pub storage_cleared: bool,
-    /// Slot -> value afterwards; zero means deleted. Only slots whose value differs from before
-    /// (or, after a clearing, that are not zero).
-    pub storage: BTreeMap<U256, U256>,
-}
-
-impl StateChanges {
-    /// Whether nothing changed.
-    pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
-    }
-}

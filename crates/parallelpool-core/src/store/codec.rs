@@ -7,8 +7,8 @@
 use alloy_rlp::{Decodable, Encodable, Header};
 
 use super::Signed;
-use crate::block::Receipt;
-use crate::primitives::{Address, B256, Bloom, KECCAK_EMPTY, Log, U256};
+use crate::block::{LogsBloom, Receipt};
+use crate::primitives::{Address, B256, KECCAK_EMPTY, Log, U256};
 use crate::state::Account;
 
 /// What a damaged table reports; only the disk or another program can have done it.
@@ -173,16 +173,14 @@ fn decode_receipt(bytes: &mut &[u8], gas_before: u64) -> alloy_rlp::Result<Recei
     let gas_used = cumulative_gas_used
         .checked_sub(gas_before)
         .ok_or(alloy_rlp::Error::Custom("cumulative gas used decreases"))?;
-    let mut bloom = Bloom::ZERO;
-    logs.iter().for_each(|log| bloom.accrue_log(log));
     Ok(Receipt {
         tx_type,
         success,
         state_root,
         cumulative_gas_used,
         gas_used,
+        bloom: LogsBloom::of(&logs),
         logs,
-        bloom,
         contract_address,
         effective_gas_price,
         blob_gas_used,
@@ -250,11 +248,6 @@ mod tests {
             address: Address::repeat_byte(7),
             data: LogData::new_unchecked(topics, Bytes::from_static(b"data")),
         };
-        let bloom = |logs: &[Log]| {
-            let mut bloom = Bloom::ZERO;
-            logs.iter().for_each(|log| bloom.accrue_log(log));
-            bloom
-        };
         let first_logs = vec![log(vec![]), log(vec![B256::repeat_byte(3); 4])];
         let second_logs = vec![log(vec![B256::ZERO])];
         let first = Receipt {
@@ -263,7 +256,7 @@ mod tests {
             state_root: Some(B256::repeat_byte(9)),
             cumulative_gas_used: 21_000,
             gas_used: 21_000,
-            bloom: bloom(&first_logs),
+            bloom: LogsBloom::of(&first_logs),
             logs: first_logs,
             contract_address: None,
             effective_gas_price: u128::MAX,
@@ -275,7 +268,7 @@ mod tests {
             state_root: None,
             cumulative_gas_used: 51_000,
             gas_used: 30_000,
-            bloom: bloom(&second_logs),
+            bloom: LogsBloom::of(&second_logs),
             logs: second_logs,
             contract_address: Some(Address::repeat_byte(1)),
             effective_gas_price: 0,

@@ -11,7 +11,7 @@ use super::snapshot::{Snapshot, damaged_state, state_error};
 use super::tables::{account_history_key, slot_and_block_of, slot_of, storage_history_key, storage_key};
 use crate::error::{CoreError, StateError};
 use crate::primitives::{Address, B256, Bytecode, U256};
-use crate::state::{Account, AccountChange, StateChanges, StateView};
+use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
 
 /// The state after block `number` of a snapshot's chain.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl Snapshot {
         slots: &BTreeSet<U256>,
     ) -> Result<Option<AccountChange>, StateError> {
         let (before, after) = (self.stored_account(address)?, past.account(address)?);
-        let mut storage = BTreeMap::new();
+        let mut storage = ChangeSet::default();
         for slot in slots {
             let value = past.storage(address, slot)?;
             if value != self.stored_slot(address, slot)? {

@@ -177,6 +177,7 @@ impl Model {
     /// slots, values back to zero, accounts that change in storage only.
     pub(crate) fn random_changes(&self, random: &mut StdRng) -> StateChanges {
         let mut changes = StateChanges::default();
+        let mut accounts = BTreeMap::new();
         for _ in 0..random.random_range(0..8) {
             let address = Address::repeat_byte(random.random_range(1..=24));
             let change = self.random_change(random, &address, &mut changes.codes);
@@ -184,9 +185,10 @@ impl Model {
                 || change.storage_cleared
                 || !change.storage.is_empty()
             {
-                changes.accounts.insert(address, change);
+                accounts.insert(address, change);
             }
         }
+        changes.accounts = accounts.into();
         changes
     }
 
@@ -198,7 +200,7 @@ impl Model {
     ) -> AccountChange {
         let has_storage = self.storage.range((*address, U256::ZERO)..=(*address, U256::MAX)).next().is_some();
         if random.random_ratio(1, 5) {
-            return AccountChange { after: None, storage_cleared: has_storage, storage: BTreeMap::new() };
+            return AccountChange { after: None, storage_cleared: has_storage, storage: Default::default() };
         }
         let after = match self.accounts.get(address) {
             Some(account) if random.random_ratio(1, 3) => *account,
@@ -223,7 +225,7 @@ impl Model {
                 storage.remove(&slot);
             }
         }
-        AccountChange { after: Some(after), storage_cleared, storage }
+        AccountChange { after: Some(after), storage_cleared, storage: storage.into() }
     }
 
     fn random_account(

@@ -130,7 +130,7 @@ impl<'t> BlockWriter<'t> {
         }
         let mut record = Vec::new();
         let mut cleared = Vec::new();
-        for (address, change) in &changes.accounts {
+        for (address, change) in changes.accounts.sorted() {
             let changed = ChangedAccount {
                 address: *address,
                 account: self.write_account(number, address, change)?,
@@ -176,16 +176,17 @@ impl<'t> BlockWriter<'t> {
         cleared: &mut Vec<(Address, U256)>,
     ) -> Result<Vec<U256>, CoreError> {
         let mut slots = Vec::new();
+        let changed = change.storage.sorted();
         // An account that is gone has no storage, whether or not the change says so.
         if change.storage_cleared || change.after.is_none() {
             for slot in self.stored_slots(address)? {
-                if !change.storage.contains_key(&slot) {
+                if changed.binary_search_by_key(&&slot, |(slot, _)| slot).is_err() {
                     self.write_slot(number, address, &slot, &U256::ZERO, &mut slots)?;
                     cleared.push((*address, slot));
                 }
             }
         }
-        for (slot, value) in &change.storage {
+        for (slot, value) in changed {
             self.write_slot(number, address, slot, value, &mut slots)?;
         }
         Ok(slots)

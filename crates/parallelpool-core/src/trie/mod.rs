@@ -114,8 +114,7 @@ pub fn update_state(
 ) -> Result<TrieUpdate, StateError> {
     let mut update = TrieUpdate::default();
     let mut accounts = Vec::with_capacity(changes.accounts.len());
-    for (address, hashed, edited) in edit_storage_tries(nodes, changes, workers)? {
-        let change = &changes.accounts[&address];
+    for (address, change, hashed, edited) in edit_storage_tries(nodes, changes, workers)? {
         let storage_root = edited.as_ref().map(|edited| edited.root);
         accounts
             .push(Edit { key: Nibbles::unpack_array(&hashed.0), leaf: account_leaf(change, storage_root) });
@@ -144,17 +143,20 @@ struct EditedStorage {
     nodes: BTreeMap<Nibbles, Option<Vec<u8>>>,
 }
 
+/// A changed account, keccak of its address, and its storage edit where there is one.
+type EditedAccount<'a> = (Address, &'a AccountChange, B256, Option<EditedStorage>);
+
 /// Every changed account with its hashed address, and its storage edit where there is one.
-fn edit_storage_tries(
+fn edit_storage_tries<'a>(
     nodes: &dyn TrieNodes,
-    changes: &StateChanges,
+    changes: &'a StateChanges,
     workers: &Workers,
-) -> Result<Vec<(Address, B256, Option<EditedStorage>)>, StateError> {
+) -> Result<Vec<EditedAccount<'a>>, StateError> {
     let accounts: Vec<_> = changes.accounts.iter().collect();
     workers
         .map(&accounts, |(address, change)| {
             let hashed = keccak256(address);
-            Ok((**address, hashed, edit_storage(nodes, hashed, change, workers)?))
+            Ok((**address, *change, hashed, edit_storage(nodes, hashed, change, workers)?))
         })
         .into_iter()
         .collect()

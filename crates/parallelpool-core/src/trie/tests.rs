@@ -51,7 +51,7 @@ impl Whole {
     fn as_changes(&self) -> StateChanges {
         let accounts = self.accounts.iter().map(|(address, (account, storage))| {
             let change =
-                AccountChange { after: Some(*account), storage_cleared: false, storage: storage.clone() };
+                AccountChange { after: Some(*account), storage_cleared: false, storage: storage.clone().into() };
             (*address, change)
         });
         StateChanges { accounts: accounts.collect(), ..StateChanges::default() }
@@ -68,7 +68,7 @@ impl Whole {
             let exists = self.accounts.contains_key(&address);
             if exists && rng.random_ratio(1, 4) {
                 self.accounts.remove(&address);
-                let change = AccountChange { after: None, storage_cleared: true, storage: BTreeMap::new() };
+                let change = AccountChange { after: None, storage_cleared: true, storage: Default::default() };
                 changes.accounts.insert(address, change);
                 continue;
             }
@@ -97,7 +97,7 @@ impl Whole {
                 };
                 written.insert(slot, value);
             }
-            let change = AccountChange { after: Some(*account), storage_cleared, storage: written };
+            let change = AccountChange { after: Some(*account), storage_cleared, storage: written.into() };
             changes.accounts.insert(address, change);
         }
         changes
@@ -148,7 +148,7 @@ fn random_histories_match_the_builder_and_leave_no_garbage() {
         assert!(!whole.accounts.is_empty(), "seed {seed} ended with accounts");
 
         for address in std::mem::take(&mut whole.accounts).into_keys() {
-            let gone = AccountChange { after: None, storage_cleared: false, storage: BTreeMap::new() };
+            let gone = AccountChange { after: None, storage_cleared: false, storage: Default::default() };
             let changes = StateChanges { accounts: [(address, gone)].into(), ..StateChanges::default() };
             stored.apply(update(&stored, &changes));
         }
@@ -194,7 +194,7 @@ fn an_unchanged_storage_root_survives_a_change_of_balance() {
     stored.apply(update(&stored, &whole.as_changes()));
     let account = Account { nonce: 7, balance: U256::from(9), code_hash: KECCAK_EMPTY };
     whole.accounts.get_mut(&address_of(1)).expect("just inserted").0 = account;
-    let change = AccountChange { after: Some(account), storage_cleared: false, storage: BTreeMap::new() };
+    let change = AccountChange { after: Some(account), storage_cleared: false, storage: Default::default() };
     let changes = StateChanges { accounts: [(address_of(1), change)].into(), ..StateChanges::default() };
 
     let update = update(&stored, &changes);

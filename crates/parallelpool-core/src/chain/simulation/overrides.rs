@@ -85,11 +85,12 @@ pub(super) fn overridden(
             (Some(slots), None) | (None, Some(slots)) => slots.as_slice(),
             (None, None) => &[],
         };
-        let storage: BTreeMap<_, _> = slots.iter().copied().collect();
+        let storage = slots.iter().copied().collect::<BTreeMap<_, _>>().into();
         let change = AccountChange { after: Some(account), storage_cleared: wanted.state.is_some(), storage };
-        if changes.accounts.insert(address, change).is_some() {
+        if changes.accounts.contains_key(&address) {
             return refuse("is already overridden");
         }
+        changes.accounts.insert(address, change);
     }
     let mut state = Overlay::new(view);
     state.apply(&changes);

@@ -1,0 +1,259 @@
+//! What an execution changed, in canonical form: only true changes, each once, in no order.
+//!
+//! Executors put changes down one after another as they come across them; whoever needs an order
+//! asks for it ([`ChangeSet::sorted`]). A block of plain transfers changes two accounts each, and
+//! keeping a tree of them in order costs more than executing them.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+use std::ops::Index;
+
+use super::Account;
+use crate::primitives::{Address, B256, Bytes, U256};
+
+/// What a block (or one transaction) did to a state: two executions are equal exactly when their
+/// changes are equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateChanges {
+    /// Changed accounts by address.
+    pub accounts: ChangeSet<Address, AccountChange>,
+    /// Code that came into being, by hash.
+    pub codes: BTreeMap<B256, Bytes>,
+}
+
+/// The change of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The account afterwards; `None`: it does not exist any more.
+    pub after: Option<Account>,
+    /// All slots from before are gone; then `storage` applies.
+    pub storage_cleared: bool,
+    /// Slot -> value afterwards; zero means deleted. Only slots whose value differs from before
+    /// (or, after a clearing, that are not zero).
+    pub storage: ChangeSet<U256, U256>,
+}
+
+impl StateChanges {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+}
+
+/// Values by key, each key once, in no order.
+///
+/// Equality does not depend on the order. Finding one key takes a search where the keys happened
+/// to come in ascending order, and a walk over all where not.
+#[derive(Clone)]
+pub struct ChangeSet<K, V> {
+    entries: Vec<(K, V)>,
+    is_ascending: bool,
+}
+
+impl<K, V> Default for ChangeSet<K, V> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), is_ascending: true }
+    }
+}
+
+impl<K: Ord, V> ChangeSet<K, V> {
+    /// An empty set with room for so many.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { entries: Vec::with_capacity(capacity), is_ascending: true }
+    }
+
+    /// Puts down one more. The key must not be there yet; nothing checks that.
+    pub fn insert(&mut self, key: K, value: V) {
+        self.is_ascending = self.is_ascending && self.entries.last().is_none_or(|(last, _)| *last < key);
+        self.entries.push((key, value));
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.position(key).map(|at| &self.entries[at].1)
+    }
+
+    /// The value of a key.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.position(key).map(|at| &mut self.entries[at].1)
+    }
+
+    /// Whether the key is there.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.position(key).is_some()
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.position(key).map(|at| self.entries.remove(at).1)
+    }
+
+    /// All by ascending key.
+    pub fn sorted(&self) -> Vec<(&K, &V)> {
+        let mut entries: Vec<_> = self.iter().collect();
+        if !self.is_ascending {
+            entries.sort_unstable_by(|one, other| one.0.cmp(other.0));
+        }
+        entries
+    }
+
+    fn position(&self, key: &K) -> Option<usize> {
+        match self.is_ascending {
+            true => self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok(),
+            false => self.entries.iter().position(|(known, _)| known == key),
+        }
+    }
+}
+
+impl<K, V> ChangeSet<K, V> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All, in no order.
+    pub fn iter(&self) -> Entries<'_, K, V> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.entries.iter().map(|(key, _)| key)
+    }
+
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// All values, in no order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().map(|(_, value)| value)
+    }
+
+    /// Takes all out.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.is_ascending = true;
+    }
+}
+
+/// Iterates over the entries of a [`ChangeSet`].
+pub type Entries<'a, K, V> = std::iter::Map<std::slice::Iter<'a, (K, V)>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+
+impl<'a, K, V> IntoIterator for &'a ChangeSet<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Entries<'a, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K, V> IntoIterator for ChangeSet<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+impl<K: Ord, V> Extend<(K, V)> for ChangeSet<K, V> {
+    fn extend<T: IntoIterator<Item = (K, V)>>(&mut self, entries: T) {
+        let entries = entries.into_iter();
+        self.entries.reserve(entries.size_hint().0);
+        entries.for_each(|(key, value)| self.insert(key, value));
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for ChangeSet<K, V> {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(entries: T) -> Self {
+        let mut set = Self::default();
+        set.extend(entries);
+        set
+    }
+}
+
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for ChangeSet<K, V> {
+    fn from(entries: [(K, V); N]) -> Self {
+        entries.into_iter().collect()
+    }
+}
+
+impl<K: Ord, V> From<BTreeMap<K, V>> for ChangeSet<K, V> {
+    fn from(map: BTreeMap<K, V>) -> Self {
+        Self { entries: map.into_iter().collect(), is_ascending: true }
+    }
+}
+
+impl<K: Ord, V> Index<&K> for ChangeSet<K, V> {
+    type Output = V;
+
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("no entry found for key")
+    }
+}
+
+impl<K: Ord, V: PartialEq> PartialEq for ChangeSet<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        if self.len() != other.len() {
+            return false;
+        }
+        if self.is_ascending && other.is_ascending {
+            return self.entries == other.entries;
+        }
+        self.sorted() == other.sorted()
+    }
+}
+
+impl<K: Ord, V: Eq> Eq for ChangeSet<K, V> {}
+
+impl<K: Ord + Debug, V: Debug> Debug for ChangeSet<K, V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.sorted()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_of_arrival_does_not_matter() {
+        let ascending: ChangeSet<u8, char> = [(1, 'a'), (2, 'b'), (3, 'c')].into();
+        let mixed: ChangeSet<u8, char> = [(3, 'c'), (1, 'a'), (2, 'b')].into();
+
+        assert_eq!(ascending, mixed);
+        assert_eq!(mixed.sorted(), [(&1, &'a'), (&2, &'b'), (&3, &'c')]);
+        assert_eq!(format!("{mixed:?}"), "{1: 'a', 2: 'b', 3: 'c'}");
+        for set in [&ascending, &mixed] {
+            assert_eq!([set.get(&1), set.get(&3), set.get(&4)], [Some(&'a'), Some(&'c'), None]);
+            assert!(set.contains_key(&2) && !set.contains_key(&0));
+        }
+    }
+
+    #[test]
+    fn another_key_value_or_number_makes_a_difference() {
+        let set: ChangeSet<u8, char> = [(3, 'c'), (1, 'a')].into();
+        let others: [ChangeSet<u8, char>; 4] =
+            [[(1, 'a'), (3, 'd')].into(), [(1, 'a'), (2, 'c')].into(), [(1, 'a')].into(), [].into()];
+        assert!(others.iter().all(|other| *other != set && set != *other));
+    }
+
+    #[test]
+    fn entries_go_and_come() {
+        let mut set: ChangeSet<u8, char> = [(3, 'c'), (1, 'a')].into();
+        assert_eq!((set.remove(&3), set.remove(&3)), (Some('c'), None));
+        set.extend([(2, 'b')]);
+        *set.get_mut(&2).expect("just put down") = 'x';
+        assert_eq!(set, [(1, 'a'), (2, 'x')].into());
+        set.clear();
+        assert_eq!(set, ChangeSet::default());
+    }
+}
