@@ -16,8 +16,7 @@ use revm::primitives::TxKind;
 use revm::state::EvmState;
 use revm::{ExecuteEvm, MainBuilder};
 
-use alloy_primitives::logs_bloom;
-use parallelpool_core::block::BlockContext;
+use parallelpool_core::block::{BlockContext, LogsBloom};
 use parallelpool_core::chainspec::Rules;
 use parallelpool_core::evm::blob_base_fee;
 use parallelpool_core::primitives::{Bloom, Log, U256};
@@ -46,7 +45,7 @@ pub struct PlainReceipt {
     /// Logs in order.
     pub logs: Vec<Log>,
     /// Bloom of `logs`.
-    pub bloom: Bloom,
+    pub bloom: LogsBloom,
 }
 
 /// A block's execution.
@@ -94,9 +93,8 @@ impl<'a> PlainBlock<'a> {
                 ExecutionResult::Success { logs, .. } => (true, logs),
                 ExecutionResult::Revert { .. } | ExecutionResult::Halt { .. } => (false, Vec::new()),
             };
-            let mut own = Bloom::ZERO;
-            if !logs.is_empty() {
-                own = logs_bloom(&logs);
+            let own = LogsBloom::of(&logs);
+            if !own.is_empty() {
                 bloom.accrue_bloom(&own);
             }
             receipts.push(PlainReceipt { success, cumulative_gas_used: gas_used, logs, bloom: own });

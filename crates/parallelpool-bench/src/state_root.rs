@@ -118,12 +118,12 @@ impl Ledger {
 }
 
 fn transfers(accounts: usize, changed: usize, numbers: &mut Numbers) -> StateChanges {
-    let mut changes = StateChanges::default();
-    while changes.accounts.len() < changed {
+    let mut changes = BTreeMap::new();
+    while changes.len() < changed {
         let index = numbers.below(accounts as u64);
-        changes.accounts.insert(address(index), change(2 + numbers.below(1_000), index));
+        changes.insert(address(index), change(2 + numbers.below(1_000), index));
     }
-    changes
+    StateChanges { accounts: changes.into(), codes: BTreeMap::new() }
 }
 
 fn address(index: u64) -> Address {
@@ -133,7 +133,7 @@ fn address(index: u64) -> Address {
 fn change(nonce: u64, balance: u64) -> AccountChange {
     let balance = U256::from(1_000_000_000_000_000_000u64) + U256::from(balance);
     let after = Account { nonce, balance, ..Account::default() };
-    AccountChange { after: Some(after), storage_cleared: false, storage: BTreeMap::new() }
+    AccountChange { after: Some(after), storage_cleared: false, storage: Default::default() }
 }
 
 #[cfg(test)]

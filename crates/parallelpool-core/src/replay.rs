@@ -19,8 +19,8 @@ use crate::error::CoreError;
 use crate::executor::{ExecuteError, Executor};
 use crate::primitives::{B256, Bloom};
 use crate::roots::receipts_root;
-use crate::state::{ChangeSet, StateChanges};
 use crate::state::memory::MemoryState;
+use crate::state::{ChangeSet, StateChanges};
 use crate::tx::SharedTransaction;
 
 /// A block ready to be executed.

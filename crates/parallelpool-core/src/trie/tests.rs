@@ -50,8 +50,11 @@ struct Whole {
 impl Whole {
     fn as_changes(&self) -> StateChanges {
         let accounts = self.accounts.iter().map(|(address, (account, storage))| {
-            let change =
-                AccountChange { after: Some(*account), storage_cleared: false, storage: storage.clone().into() };
+            let change = AccountChange {
+                after: Some(*account),
+                storage_cleared: false,
+                storage: storage.clone().into(),
+            };
             (*address, change)
         });
         StateChanges { accounts: accounts.collect(), ..StateChanges::default() }
@@ -68,7 +71,8 @@ impl Whole {
             let exists = self.accounts.contains_key(&address);
             if exists && rng.random_ratio(1, 4) {
                 self.accounts.remove(&address);
-                let change = AccountChange { after: None, storage_cleared: true, storage: Default::default() };
+                let change =
+                    AccountChange { after: None, storage_cleared: true, storage: Default::default() };
                 changes.accounts.insert(address, change);
                 continue;
             }
