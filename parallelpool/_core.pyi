@@ -52,8 +52,12 @@ from parallelpool._boundary.errors import (
     error_kinds,
 )
 from parallelpool._boundary.replaying import (
+    Analysis,
+    ModelAnalysis,
+    Parallelism,
     ReplayBlock,
     ReplayVerdict,
+    analyse,
     replay,
     replay_compare,
 )
@@ -73,6 +77,7 @@ from parallelpool._boundary.transactions import (
 __all__ = [
     "AccessSet",
     "Account",
+    "Analysis",
     "Authorization",
     "Batch",
     "BatchPlan",
@@ -94,7 +99,9 @@ __all__ = [
     "Header",
     "LeftOut",
     "Log",
+    "ModelAnalysis",
     "Ommer",
+    "Parallelism",
     "Receipt",
     "ReplayBlock",
     "ReplayVerdict",
@@ -108,6 +115,7 @@ __all__ = [
     "__version__",
     "_panic",
     "_spin",
+    "analyse",
     "block_hash",
     "decode_transactions",
     "dev_genesis",

@@ -156,7 +156,30 @@ class ExecutionStatistics:
     @property
     def wasted_gas(self) -> int: ...
     @property
-    def elapsed_ns(self) -> int: ...
+    def aborts(self) -> tuple[tuple[int, int | None, tuple[bytes, str, bytes | None] | None], ...]:
+        """
+        (transaction, the writer it had missed, (address, field, slot)) for each execution thrown away.
+
+        In block order, at most 1,024. The writer is `None` where what it had seen was itself thrown away.
+        """
+    @property
+    def transfers(self) -> int:
+        """Plain transfers applied without an EVM."""
+    @property
+    def checked_transfers(self) -> int:
+        """Those of them that the EVM executed too, and agreed."""
+    @property
+    def reused(self) -> int:
+        """Transactions that a record of an earlier run was applied for."""
+    @property
+    def busy_ns(self) -> tuple[int, ...]:
+        """For each worker, time otherwise than waiting for work."""
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time of all threads that took part."""
+    @property
+    def elapsed_ns(self) -> int:
+        """Wall time."""
 
 @final
 class BlockAttributes:

@@ -13,6 +13,7 @@ from parallelpool._boundary.blocks import (
     Log,
     Receipt,
 )
+from parallelpool._boundary.replaying import ReplayBlock
 from parallelpool._boundary.simulation import CallOutcome, CallRequest
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
 
@@ -121,14 +122,28 @@ class Chain:
         /,
         *,
         threads: int = 0,
+        check_transfers: int = 0,
     ) -> BuiltBlock:
-        """Executes candidates in order on the head; `mode` is `serial`, `parallel` or `auto`. Stores nothing."""
+        """
+        Executes candidates in order on the head; `mode` is `serial`, `parallel` or `auto`. Stores nothing.
+
+        Of transfers applied without an EVM one in `check_transfers` is executed by the EVM too (0: none); a
+        difference raises CoreDivergence.
+        """
     def commit(self, built: BuiltBlock, /) -> None:
         """Stores a built block durably as the new head. Raises BlockRefused if the head moved meanwhile."""
     def import_block(
         self, raw: bytes, mode: str, /, *, threads: int = 0
     ) -> tuple[Block, ExecutionStatistics]:
         """Checks, executes and stores an RLP block on the head. Raises BlockRefused and stores nothing."""
+    def reproducer(self, built: BuiltBlock, candidates: Sequence[Transaction], difference: str, /) -> bytes:
+        """
+        A document from which `built` can be built from its candidates again, anywhere: see `ReplayBlock.parse`.
+
+        Raises CoreInvalidArgument if the head is no longer the block's parent.
+        """
+    def replay_block(self, number: int, /) -> ReplayBlock | None:
+        """A stored block with the part of its parent's state that it asks for. Raises CoreInvalidArgument for 0."""
     def revert_to(self, number: int, /) -> None:
         """Takes blocks above `number` off the chain."""
     # -- hints

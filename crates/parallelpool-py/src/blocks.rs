@@ -10,6 +10,7 @@ use parallelpool_core::roots::encode_receipt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::analysis::location_row;
 use crate::convert;
 use crate::transaction::PyTransaction;
 
@@ -352,6 +353,33 @@ impl PyExecutionStatistics {
     #[getter]
     fn wasted_gas(&self) -> u64 {
         self.inner.wasted_gas
+    }
+    #[getter]
+    fn aborts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let rows = self.inner.aborts.iter().map(|abort| {
+            (abort.transaction, abort.writer, abort.location.map(|location| location_row(py, location)))
+        });
+        PyTuple::new(py, rows.collect::<Vec<_>>())
+    }
+    #[getter]
+    fn transfers(&self) -> u64 {
+        self.inner.transfers
+    }
+    #[getter]
+    fn checked_transfers(&self) -> u64 {
+        self.inner.checked_transfers
+    }
+    #[getter]
+    fn reused(&self) -> u64 {
+        self.inner.reused
+    }
+    #[getter]
+    fn busy_ns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.inner.busy_ns)
+    }
+    #[getter]
+    fn cpu_ns(&self) -> u64 {
+        self.inner.cpu_ns
     }
     #[getter]
     fn elapsed_ns(&self) -> u64 {

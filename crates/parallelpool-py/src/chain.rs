@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parallelpool_core::block::ExecuteOptions;
 use parallelpool_core::chain::{Chain, ChainOptions, LogFilter};
 use parallelpool_core::chainspec::{Activation, ChainSpec};
 use parallelpool_core::error::CoreError;
@@ -21,6 +22,7 @@ use crate::detach::detached;
 use crate::error::invalid;
 use crate::hints::PyAccessSet;
 use crate::produce::{PyBlockAttributes, PyBuiltBlock, execute_options};
+use crate::replay::PyReplayBlock;
 use crate::rules::PyRules;
 use crate::simulation::{PyCallOutcome, PyCallRequest, limits};
 use crate::transaction::PyTransaction;
@@ -285,7 +287,7 @@ impl PyChain {
 
     // ---- making blocks
 
-    #[pyo3(signature = (attributes, candidates, mode, /, *, threads = 0))]
+    #[pyo3(signature = (attributes, candidates, mode, /, *, threads = 0, check_transfers = 0))]
     fn build(
         &self,
         py: Python<'_>,
@@ -293,8 +295,10 @@ impl PyChain {
         candidates: Vec<PyRef<'_, PyTransaction>>,
         mode: &str,
         threads: usize,
+        check_transfers: u32,
     ) -> PyResult<PyBuiltBlock> {
-        let (chain, options) = (self.get()?, execute_options(mode, threads)?);
+        let chain = self.get()?;
+        let options = ExecuteOptions { check_transfers, ..execute_options(mode, threads)? };
         let candidates = shared(&candidates)?;
         let attributes = &attributes.inner;
         let hashes = candidates.iter().map(|tx| tx.tx.hash).collect();
@@ -317,6 +321,23 @@ impl PyChain {
         let (chain, options) = (self.get()?, execute_options(mode, threads)?);
         let imported = detached(py, || chain.import_block(&raw, &options))?;
         Ok((imported.block.into(), imported.statistics.into()))
+    }
+    #[pyo3(signature = (built, candidates, difference, /))]
+    fn reproducer<'py>(
+        &self,
+        py: Python<'py>,
+        built: &PyBuiltBlock,
+        candidates: Vec<PyRef<'_, PyTransaction>>,
+        difference: &str,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (chain, built, candidates) = (self.get()?, Arc::clone(&built.inner), shared(&candidates)?);
+        Ok(convert::bytes(py, detached(py, move || chain.reproducer(&built, &candidates, difference))?))
+    }
+    #[pyo3(signature = (number, /))]
+    fn replay_block(&self, py: Python<'_>, number: u64) -> PyResult<Option<PyReplayBlock>> {
+        let chain = self.get()?;
+        let block = detached(py, move || chain.replay_block(number))?;
+        Ok(block.map(|block| PyReplayBlock { inner: Arc::new(block) }))
     }
     #[pyo3(signature = (number, /))]
     fn revert_to(&self, py: Python<'_>, number: u64) -> PyResult<()> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::access::{AccessSet, Field};
+use parallelpool_core::access::AccessSet;
 use parallelpool_core::batching::{BatchKind, Candidate, Plan, PlanOptions, batch_id, plan};
 use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::state::StateView;
@@ -10,6 +10,7 @@ use parallelpool_core::tx::{SharedTransaction, Tag};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::analysis::field_parts;
 use crate::chain::PyChain;
 use crate::convert;
 use crate::detach::detached;
@@ -26,16 +27,6 @@ pub struct PyAccessSet {
 impl From<AccessSet> for PyAccessSet {
     fn from(inner: AccessSet) -> Self {
         Self { inner: Arc::new(inner) }
-    }
-}
-
-/// Field name, and the slot where it is one.
-fn field_parts<'py>(py: Python<'py>, field: Field) -> (&'static str, Option<Bound<'py, PyBytes>>) {
-    match field {
-        Field::Nonce => ("nonce", None),
-        Field::Balance => ("balance", None),
-        Field::Code => ("code", None),
-        Field::Storage(slot) => ("storage", Some(convert::bytes(py, slot.to_be_bytes::<32>()))),
     }
 }
 

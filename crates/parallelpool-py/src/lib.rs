@@ -9,6 +9,7 @@
 
 use pyo3::prelude::*;
 
+mod analysis;
 mod blocks;
 mod chain;
 mod convert;
@@ -30,6 +31,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use crate::analysis::{PyAnalysis, PyModelAnalysis, PyParallelism, analyse};
     #[pymodule_export]
     use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
     #[pymodule_export]

@@ -6,9 +6,10 @@ use parallelpool_core::block::{BlockOutcome, ExecuteOptions};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::replay::{self, ReplayBlock, ReplayVerdict};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::blocks::PyExecutionStatistics;
+use crate::convert;
 use crate::detach::detached;
 use crate::produce::execute_options;
 use crate::workers::PyWorkers;
@@ -17,7 +18,7 @@ use crate::workers::PyWorkers;
 #[pyclass(frozen, name = "ReplayBlock", module = "parallelpool._core")]
 #[derive(Debug)]
 pub struct PyReplayBlock {
-    inner: Arc<ReplayBlock>,
+    pub inner: Arc<ReplayBlock>,
 }
 
 #[pymethods]
@@ -34,6 +35,22 @@ impl PyReplayBlock {
     #[getter]
     fn transactions(&self) -> usize {
         self.inner.transactions.len()
+    }
+    #[getter]
+    fn fork(&self) -> &'static str {
+        self.inner.rules.fork.name()
+    }
+    #[getter]
+    fn beneficiary<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        convert::bytes(py, self.inner.block.beneficiary)
+    }
+    #[getter]
+    fn senders<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.inner.transactions.iter().map(|tx| convert::bytes(py, tx.sender)))
+    }
+    #[getter]
+    fn hashes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.inner.transactions.iter().map(|tx| convert::bytes(py, tx.tx.hash)))
     }
     #[getter]
     fn gas_used(&self) -> u64 {
@@ -68,7 +85,7 @@ impl PyReplayVerdict {
 
 /// Executes a replay block.
 #[pyfunction(name = "replay")]
-#[pyo3(signature = (workers, block, mode, /, *, threads = 0, recheck = false))]
+#[pyo3(signature = (workers, block, mode, /, *, threads = 0, recheck = false, dependencies = Vec::new()))]
 pub fn replay_block(
     py: Python<'_>,
     workers: &PyWorkers,
@@ -76,8 +93,9 @@ pub fn replay_block(
     mode: &str,
     threads: usize,
     recheck: bool,
+    dependencies: Vec<Vec<u32>>,
 ) -> PyResult<PyReplayVerdict> {
-    let options = ExecuteOptions { recheck, ..execute_options(mode, threads)? };
+    let options = ExecuteOptions { recheck, dependencies, ..execute_options(mode, threads)? };
     let (workers, block) = (Arc::clone(&workers.inner), Arc::clone(&block.inner));
     let (verdict, outcome) = detached(py, move || replay::replay(&Executor::new(workers), &block, &options))?;
     Ok(PyReplayVerdict { verdict, outcome })
