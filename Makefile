@@ -93,7 +93,7 @@ test: lint typecheck test-rust test-python ## check everything: lint, types, Rus
 # Random blocks for the parallel executor; make test runs 2,000. Schedules of its workers: 10,000.
 test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 15000
 test-all: export PARALLELPOOL_SCHEDULES ?= 500000
-test-all: lint typecheck test-rust clients ## check as test does, with the slow ones and thorough properties
+test-all: lint typecheck test-rust clients oracle-blocks ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 	$(CARGO) test --release --locked --workspace -- --ignored slow_
 
@@ -101,8 +101,18 @@ test-all: lint typecheck test-rust clients ## check as test does, with the slow 
 test-rust: build ## run the Rust tests
 	$(CARGO) test --release --locked --workspace
 
+# Random blocks and what the engine makes of them, for the executable specification to check.
+ORACLE_BLOCKS := target/oracle/random_blocks.jsonl
+$(ORACLE_BLOCKS): $(ENGINE) $(shell find crates/parallelpool-core/tests/random_blocks -type f)
+	@mkdir -p $(@D)
+	PARALLELPOOL_EXPORT=$(CURDIR)/$@ $(CARGO) test --release --locked --package parallelpool-core \
+	    --test random_blocks -- --ignored export_random_blocks
+
+.PHONY: oracle-blocks
+oracle-blocks: $(ORACLE_BLOCKS) ## write random blocks for tests/eels
+
 .PHONY: test-python
-test-python: build install clients ## run the Python tests; one file: ARGS=tests/config/test_load.py
+test-python: build install clients oracle-blocks ## run the Python tests; one file: ARGS=tests/config/test_load.py
 	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS)
 
 .PHONY: lint

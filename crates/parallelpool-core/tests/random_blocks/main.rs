@@ -4,6 +4,7 @@
 //! that repeats it.
 
 mod comparison;
+mod export;
 mod faults;
 mod features;
 mod minimise;

@@ -170,6 +170,11 @@ impl World {
         self.keys.iter().chain(&self.spenders).chain([&self.whale]).any(|key| key.address == *address)
     }
 
+    /// The secret of one whose key signs transactions.
+    pub(crate) fn secret_of(&self, address: &Address) -> Option<[u8; 32]> {
+        self.keys.iter().chain(&self.spenders).find(|key| key.address == *address).map(|key| key.secret)
+    }
+
     fn fill_state(&mut self) {
         static DEV_ALLOC: LazyLock<StateChanges> =
             LazyLock::new(|| parse_genesis(dev_genesis_json()).expect("the built-in genesis is good").alloc);
