@@ -27,15 +27,17 @@ struct Run {
 #[derive(Default)]
 struct Executed {
     is_published: AtomicBool,
+    /// How many were handed over under this index.
+    length: Mutex<u32>,
     /// The test's own: no point of scheduling.
     times: Count,
 }
 
 /// Executes a block by this many workers, the caller among them, and holds what came out.
 pub fn run(shape: &Shape, workers: usize) {
-    let edges = shape.edges.iter().map(|edges| Edges::from_slice(edges)).collect();
+    let edges = shape.edges.iter().map(|edges| Edges::from_slice(edges));
     let run = Arc::new(Run {
-        schedule: Schedule::new(edges, shape.windows[0]),
+        schedule: Schedule::new(edges.zip(shape.transfers.iter().copied()), shape.windows[0]),
         seat: Mutex::new(0),
         executed: shape.edges.iter().map(|_| Executed::default()).collect(),
         shape: shape.clone(),
@@ -59,19 +61,75 @@ impl Run {
     fn work(&self) {
         let mut own = None;
         loop {
-            match self.schedule.claim(own.take()) {
-                Claim::Run(index) => {
-                    if self.shape.ending == Ending::Panicked(index) {
-                        // What the executor's guard does while the panic unwinds.
-                        return self.schedule.stop();
-                    }
-                    self.execute(index);
-                    own = self.schedule.has_run(index, self.shape.hand_on);
-                    self.commit();
-                }
+            let claim = self.schedule.claim(own.take());
+            if self.panics(claim) {
+                // What the executor's guard does while the panic unwinds.
+                return self.schedule.stop();
+            }
+            match claim {
+                Claim::Run(index) => own = self.run(index),
+                Claim::Transfers(first, end) => self.prepare(first, end),
                 Claim::Wait => self.schedule.wait(),
                 Claim::Leave => return,
             }
+        }
+    }
+
+    fn panics(&self, claim: Claim) -> bool {
+        let Ending::Panicked(index) = self.shape.ending else { return false };
+        match claim {
+            Claim::Run(claimed) => claimed == index,
+            Claim::Transfers(first, end) => (first..end).contains(&index),
+            Claim::Wait | Claim::Leave => false,
+        }
+    }
+
+    fn run(&self, index: u32) -> Option<u32> {
+        let own = self.run_in_place(index).unwrap_or_else(|| {
+            self.execute(index);
+            self.hand_over(index, 1)
+        });
+        self.commit();
+        own
+    }
+
+    fn run_in_place(&self, index: u32) -> Option<Option<u32>> {
+        if !self.shape.in_place || self.schedule.frontier() != index {
+            return None;
+        }
+        let mut commits = self.seat.try_lock()?;
+        if self.schedule.is_stopped() {
+            return Some(None);
+        }
+        self.execute(index);
+        let own = self.schedule.has_run(index, self.shape.hand_on);
+        self.commit_some(&mut commits, index, 1);
+        Some(own)
+    }
+
+    fn hand_over(&self, index: u32, length: u32) -> Option<u32> {
+        *self.executed[index as usize].length.lock() = length;
+        self.schedule.has_run(index, self.shape.hand_on)
+    }
+
+    fn prepare(&self, first: u32, end: u32) {
+        let mut begin = first;
+        for index in first..end {
+            if !self.shape.disguised.contains(&index) {
+                self.execute(index);
+                continue;
+            }
+            self.hand_over_transfers(begin, index);
+            self.schedule.release(index);
+            begin = index + 1;
+        }
+        self.hand_over_transfers(begin, end);
+        self.commit();
+    }
+
+    fn hand_over_transfers(&self, begin: u32, end: u32) {
+        if begin < end {
+            assert_eq!(self.hand_over(begin, end - begin), None, "nobody waits for a transfer");
         }
     }
 
@@ -108,14 +166,9 @@ impl Run {
             publish_before_looking();
             let Some(mut commits) = self.seat.try_lock() else { return };
             while let Some(index) = self.schedule.committable() {
-                assert_eq!(index, *commits, "committed out of order");
-                assert!(self.is_published(index), "{index} is committed and cannot be seen");
-                if self.shape.ending == Ending::Refused(index) {
-                    self.schedule.stop();
-                } else {
-                    *commits += 1;
-                    self.schedule.advance(self.window(*commits));
-                }
+                let length = std::mem::take(&mut *self.executed[index as usize].length.lock());
+                assert!(length > 0, "{index} is committed and was not handed over");
+                self.commit_some(&mut commits, index, length);
             }
             drop(commits);
             publish_before_looking();
@@ -123,6 +176,18 @@ impl Run {
                 return;
             }
         }
+    }
+
+    fn commit_some(&self, commits: &mut u32, first: u32, count: u32) {
+        assert_eq!(first, *commits, "committed out of order");
+        for index in first..first + count {
+            assert!(self.is_published(index), "{index} is committed and cannot be seen");
+            if self.shape.ending == Ending::Refused(index) {
+                return self.schedule.stop();
+            }
+        }
+        *commits += count;
+        self.schedule.advance(count, self.window(*commits));
     }
 
     fn window(&self, commits: u32) -> u32 {
@@ -136,7 +201,11 @@ impl Run {
             Ending::Whole => {
                 assert_eq!(commits as usize, self.executed.len(), "workers left before all was committed");
             }
-            Ending::Refused(index) => assert_eq!(commits, index, "all before the refused one is committed"),
+            Ending::Refused(index) => {
+                // A stretch of transfers is committed whole or not at all.
+                let between = &self.shape.transfers[commits as usize..index as usize];
+                assert!(between.iter().all(|is_transfer| *is_transfer), "left before the refused one");
+            }
             Ending::Panicked(index) => assert!(commits <= index, "what never ran was committed"),
         }
     }

@@ -5,11 +5,17 @@
 pub struct Shape {
     /// Of each transaction the earlier ones that should run first, descending.
     pub edges: Vec<Vec<u32>>,
+    /// Of each transaction whether it looks like a transfer. Such have no edges, and none leads to one.
+    pub transfers: Vec<bool>,
+    /// Those that look like a transfer and are none.
+    pub disguised: Vec<u32>,
     /// How far ahead workers may go, after each commit in turn.
     pub windows: Vec<u32>,
     pub ending: Ending,
     /// Whether a worker goes on with a transaction that waited for its last one.
     pub hand_on: bool,
+    /// Whether a worker commits what it runs at the frontier without publishing it first.
+    pub in_place: bool,
     /// Executions that end only when all of them have begun.
     pub meeting: Vec<u32>,
     /// How often others may move while one executes.
@@ -31,9 +37,12 @@ impl Shape {
     pub fn independent(transactions: usize) -> Self {
         Self {
             edges: vec![Vec::new(); transactions],
+            transfers: vec![false; transactions],
+            disguised: Vec::new(),
             windows: vec![transactions as u32],
             ending: Ending::Whole,
             hand_on: true,
+            in_place: true,
             meeting: Vec::new(),
             pauses: 0,
         }
@@ -51,6 +60,15 @@ impl Shape {
     pub fn meeting() -> Self {
         let edges = vec![vec![], vec![], vec![1], vec![1]];
         Self { edges, meeting: vec![0, 2, 3], pauses: 40, ..Self::independent(4) }
+    }
+
+    /// The same with transfers.
+    pub fn with_transfers(mut self, transfers: &[u32], disguised: &[u32]) -> Self {
+        for index in transfers {
+            self.transfers[*index as usize] = true;
+        }
+        self.disguised = disguised.to_vec();
+        self
     }
 
     /// The same with windows that follow each other.

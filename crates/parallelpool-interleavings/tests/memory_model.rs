@@ -22,12 +22,14 @@ fn explore(model: Model, shape: Shape, workers: usize, preemptions: usize) {
 /// Blocks on which each fault shows, and which sound sources must pass.
 fn blocks() -> Vec<(Shape, usize, usize)> {
     vec![
-        (Shape::independent(2), 2, 3),
-        (Shape::chain(2), 2, 3),
-        (Shape::chain(3).with_windows(&[1, 2]), 2, 2),
-        (Shape::independent(3).with_windows(&[2]), 2, 2),
+        (Shape { in_place: false, ..Shape::chain(2) }, 2, 2),
+        (Shape::chain(2), 2, 2),
+        (Shape::independent(2), 2, 2),
         (Shape::chain(2).with_ending(Ending::Refused(0)), 2, 2),
         (Shape::chain(2).with_ending(Ending::Panicked(0)), 2, 2),
+        (Shape::independent(3).with_transfers(&[0, 1, 2], &[1]), 2, 2),
+        (Shape::chain(2).with_windows(&[1]), 2, 2),
+        (Shape::independent(2).with_windows(&[1, 2]), 2, 2),
     ]
 }
 
@@ -45,6 +47,8 @@ fn tiny_blocks_are_committed_whatever_loads_see() {
 fn slow_small_blocks_are_committed_whatever_loads_see() {
     let blocks = [
         (Shape::independent(2), 3, 2),
+        (Shape::independent(3).with_windows(&[2]), 2, 2),
+        (Shape::chain(3).with_windows(&[1, 2]), 2, 2),
         (Shape::chain(3), 2, 3),
         (Shape::chain(4).with_windows(&[1, 2, 4]), 2, 2),
     ];
@@ -77,7 +81,7 @@ finds! {
     a_missing_fence_before_waking_is_found: loom_no_fence_before_waking;
     a_missing_fence_at_the_seat_is_found: loom_no_fence_at_the_seat;
     an_unordered_publication_is_found: loom_unordered_publication;
-    an_unordered_commit_is_found: loom_unordered_commit;
+    an_unordered_look_at_an_edge_is_found: loom_unordered_edge;
     a_missing_look_after_the_seat_is_found: loom_no_look_after_the_seat;
     a_missing_last_look_before_sleep_is_found: loom_no_last_look_before_sleep;
 }

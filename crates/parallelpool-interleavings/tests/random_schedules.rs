@@ -25,14 +25,21 @@ fn block(seed: u64) -> (Shape, usize) {
     let mut random = SmallRng::seed_from_u64(seed);
     let count = random.random_range(1..=12);
     let density = *[0.0, 0.1, 0.3, 0.8].choose(&mut random).expect("not empty");
+    let share = *[0.0, 0.3, 0.9].choose(&mut random).expect("not empty");
+    let transfers: Vec<bool> = (0..count).map(|_| random.random_bool(share)).collect();
+    let is_transfer = |index: u32| transfers[index as usize];
+    let disguised = (0..count).filter(|index| is_transfer(*index) && random.random_bool(0.3)).collect();
     let edges = |index: u32, random: &mut SmallRng| {
-        let mut edges: Vec<u32> = (0..index).filter(|_| random.random_bool(density)).collect();
+        let mut edges: Vec<u32> = (0..index)
+            .filter(|edge| !is_transfer(index) && !is_transfer(*edge) && random.random_bool(density))
+            .collect();
         edges.reverse();
         edges.truncate(8);
         edges
     };
     let shape = Shape {
         edges: (0..count).map(|index| edges(index, &mut random)).collect(),
+        disguised,
         windows: (0..5).map(|_| *[1, 1, 2, 3, 16].choose(&mut random).expect("not empty")).collect(),
         ending: match random.random_range(0..8) {
             0 => Ending::Refused(random.random_range(0..count)),
@@ -40,8 +47,10 @@ fn block(seed: u64) -> (Shape, usize) {
             _ => Ending::Whole,
         },
         hand_on: random.random_bool(0.8),
+        in_place: random.random_bool(0.7),
         meeting: Vec::new(),
         pauses: *[0, 0, 5, 40].choose(&mut random).expect("not empty"),
+        transfers,
     };
     (shape, random.random_range(2..=5))
 }
@@ -99,7 +108,7 @@ fn what_is_released_reaches_a_worker_that_sleeps() {
 /// has taken it off the number of those held back, and another goes to sleep on that number.
 #[test]
 fn a_worker_that_sleeps_on_what_is_over_is_woken() {
-    let shape = Shape { hand_on: false, ..Shape::chain(4) };
+    let shape = Shape { hand_on: false, in_place: false, ..Shape::chain(4) };
     let silent =
         catch_unwind(|| explore_shape(shuttle_silent_end::model::run, shape.clone(), 4, 0, SCHEDULES));
     explore_shape(shuttle_as_it_is::model::run, shape, 4, 0, SCHEDULES);
