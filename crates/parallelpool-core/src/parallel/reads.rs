@@ -113,6 +113,10 @@ impl ReadLog {
             }
         }
         self.needs.extend(sender.map(|id| (id, cost)));
+        // Whoever moves such sums may overflow those who receive them.
+        if self.accounts.iter().any(|read| read.seen.is_some_and(|account| account.balance >= HUGE)) {
+            self.accounts.iter_mut().for_each(|read| read.checks.add(Checks::BALANCE));
+        }
     }
 
     fn sort(&mut self) {

@@ -145,12 +145,12 @@ impl Transfer {
             return Some(Outcome { sender: payer, recipient: None });
         }
         payer.balance -= self.value;
-        let payee = (!self.value.is_zero()).then(|| {
-            let mut payee = recipient.unwrap_or_default();
-            payee.balance += self.value;
-            payee
-        });
-        Some(Outcome { sender: payer, recipient: payee })
+        if self.value.is_zero() {
+            return Some(Outcome { sender: payer, recipient: None });
+        }
+        let mut payee = recipient.unwrap_or_default();
+        payee.balance = payee.balance.checked_add(self.value)?;
+        Some(Outcome { sender: payer, recipient: Some(payee) })
     }
 }
 
