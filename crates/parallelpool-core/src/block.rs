@@ -246,8 +246,10 @@ pub struct BlockOutcome {
 /// Figures of one execution.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExecutionStatistics {
-    /// Whether the speculative path ran.
+    /// Whether the speculative path ran, or by more threads than one a given access list.
     pub parallel: bool,
+    /// Whether a given access list answered the reads.
+    pub by_access_list: bool,
     /// Threads that were offered work.
     pub threads: usize,
     /// Threads that executed at least one transaction.

@@ -84,6 +84,7 @@ pub(super) fn run(
     workers.run(threads.min(count), |_| course.work());
     let statistics = ExecutionStatistics {
         parallel: job.options.mode != Mode::Serial,
+        by_access_list: true,
         threads,
         active_workers: course.active.load(Ordering::Relaxed),
         executions: count as u64,
