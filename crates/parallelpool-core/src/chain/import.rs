@@ -51,6 +51,9 @@ impl Chain {
             produce_access_list: options.produce_access_list || rules.fork >= Fork::Amsterdam,
             ..options.clone()
         };
+        if let Some(list) = options.access_list.as_ref().filter(|_| rules.fork >= Fork::Amsterdam) {
+            list.check_bound(block.header.gas_limit).map_err(|error| refuse(error.to_string()))?;
+        }
         let mut outcome = self
             .executor
             .execute(&self.spec, &block.context(), &transactions, &*head.snapshot, &options)

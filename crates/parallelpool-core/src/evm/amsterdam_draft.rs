@@ -34,6 +34,10 @@ const AUTHORIZATION: u64 = 7_500;
 const ACCESS_LIST_ADDRESS: u64 = 2_400 + 20 * 64;
 const ACCESS_LIST_STORAGE_KEY: u64 = 1_900 + 32 * 64;
 
+/// EIP-7954 then doubled less.
+const MAX_CODE_SIZE: usize = 32_768;
+pub(crate) const MAX_INIT_CODE_SIZE: usize = 65_536;
+
 /// Gas per byte of state in a block with this gas limit.
 fn price_per_byte(gas_limit: u64) -> u64 {
     let raw = (u128::from(gas_limit) * BLOCKS_PER_YEAR).div_ceil(2 * YEARLY_GROWTH);
@@ -45,6 +49,8 @@ fn price_per_byte(gas_limit: u64) -> u64 {
 /// Sets the prices that differ.
 pub(super) fn configure(configuration: &mut CfgEnv, block: &BlockContext) {
     configuration.enable_amsterdam_eip2780 = false;
+    configuration.limit_contract_code_size = Some(MAX_CODE_SIZE);
+    configuration.limit_contract_initcode_size = Some(MAX_INIT_CODE_SIZE);
     let osaka = GasParams::new_spec(SpecId::OSAKA);
     let mut prices = configuration.gas_params.clone();
     let of_osaka = [

@@ -48,6 +48,7 @@ use crate::primitives::{Address, B256, Bytecode, Bytes, Log, U256};
 use crate::state::Account;
 use crate::tx::RecoveredTransaction;
 
+pub(crate) use self::amsterdam_draft::MAX_INIT_CODE_SIZE as DRAFT_MAX_INIT_CODE_SIZE;
 pub(crate) use self::block_run::BlockRun;
 pub use self::environment::blob_base_fee;
 pub use self::observations::{Observations, environment as environment_reads};

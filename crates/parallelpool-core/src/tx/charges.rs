@@ -77,6 +77,7 @@ impl Rules {
     /// Longest init code that a creation may run, in bytes of its whole data (EIP-3860).
     pub fn max_init_code_size(&self) -> Option<usize> {
         match self.fork {
+            _ if self.is_amsterdam_draft() => Some(crate::evm::DRAFT_MAX_INIT_CODE_SIZE),
             fork if fork >= Fork::Amsterdam => Some(131_072),
             fork if fork >= Fork::Shanghai => Some(49_152),
             _ => None,

@@ -3,7 +3,7 @@
 //! In: a case and ways. Out: the serial result, and every difference that another way showed, in
 //! words. Compared are the verdict, or of each transaction status, gas, logs, bloom, return data,
 //! contract address, price, changes and touched accounts, and of the block gas, blob gas, bloom,
-//! receipts root, requests and changes; equal changes to one state give one state root.
+//! receipts root, requests, access list and changes; equal changes to one state give one state root.
 
 use std::fmt;
 
@@ -74,6 +74,8 @@ pub(crate) struct Findings {
     pub(crate) differences: Vec<Difference>,
     /// Of the speculative executions.
     pub(crate) statistics: Vec<ExecutionStatistics>,
+    /// Whether a block access list answered all reads of one execution.
+    pub(crate) by_access_list: bool,
 }
 
 /// What a way gave that the oracle does not.
@@ -133,7 +135,18 @@ pub(crate) fn compare_with(
         words.extend(differences_between(expected, &found));
         differences.extend(words.into_iter().map(|words| Difference { way, words }));
     }
-    Findings { oracle, differences, statistics }
+    let mut by_access_list = false;
+    let list = oracle.as_ref().ok().and_then(|built| built.outcome.access_list.clone());
+    if let (Some(list), Task::Import | Task::Replay(_)) = (list, case.task) {
+        let way = Way::by_access_list(case.seed);
+        let options = way.options(case.seed, case.transactions.len(), &[]);
+        let options = ExecuteOptions { access_list: Some(list), ..options };
+        let found = engine.run(case, &options).map(in_order);
+        by_access_list = found.as_ref().is_ok_and(|built| built.outcome.statistics.by_access_list);
+        let found = differences_between(&oracle, &found);
+        differences.extend(found.into_iter().map(|words| Difference { way, words }));
+    }
+    Findings { oracle, differences, statistics, by_access_list }
 }
 
 /// Where two results differ, in words.
@@ -165,6 +178,9 @@ fn differences_between(
     }
     if expected.transaction_touched != found.transaction_touched {
         differences.push(first_touched(expected, found));
+    }
+    if expected.access_list != found.access_list {
+        differences.push("block access list".into());
     }
     if expected.changes_before != found.changes_before {
         differences.push("changes of the system calls".into());
@@ -227,6 +243,7 @@ fn without_parts(mut built: BuildOutcome) -> BuildOutcome {
     built.outcome.transaction_changes.clear();
     built.outcome.transaction_touched.clear();
     built.outcome.changes_before = Default::default();
+    built.outcome.access_list = None;
     built
 }
 

@@ -2,9 +2,15 @@
 
 /// Fragments of reasons by exception. A refusal for another reason would be luck.
 const REASONS: &[(&str, &[&str])] = &[
-    ("BlockException.INCORRECT_BLOCK_FORMAT", &["not a block", "before fork"]),
+    ("BlockException.BLOCK_ACCESS_LIST_GAS_LIMIT_EXCEEDED", &["block access list exceeds gas limit"]),
+    // A list that does not come with the block is seen by its hash only.
+    ("BlockException.INCORRECT_BLOCK_FORMAT", &["not a block", "before fork", "block access list"]),
     ("BlockException.INCORRECT_EXCESS_BLOB_GAS", &["invalid excessBlobGas"]),
     ("BlockException.INVALID_BASEFEE_PER_GAS", &["invalid baseFee"]),
+    ("BlockException.INVALID_BAL_HASH", &["invalid block access list hash"]),
+    ("BlockException.INVALID_BLOCK_ACCESS_LIST", &["block access list"]),
+    // A header whose commitment is wrong has a hash that nobody expects.
+    ("BlockException.INVALID_BLOCK_HASH", &["invalid block access list hash"]),
     ("BlockException.INVALID_DEPOSIT_EVENT_LAYOUT", &["deposit"]),
     ("BlockException.INVALID_GASLIMIT", &["invalid gas limit"]),
     ("BlockException.INVALID_REQUESTS", &["invalid requests hash"]),

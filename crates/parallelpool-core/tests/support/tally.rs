@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     pub(crate) runs: BTreeMap<String, usize>,
     /// Executions in which at least two workers took part.
     pub(crate) shared: usize,
+    /// Executions in which a block access list answered all reads.
+    pub(crate) by_access_list: usize,
     /// Executions of transactions that were thrown away.
     pub(crate) conflicts: u64,
     /// Differences between ways, not yet given a name.
@@ -52,6 +54,7 @@ impl Tally {
             self.shared += usize::from(statistics.active_workers > 1);
             self.conflicts += statistics.conflicts;
         }
+        self.by_access_list += usize::from(findings.by_access_list);
         self.differences.extend(findings.differences.iter().map(Difference::to_string));
         findings.oracle
     }
@@ -81,6 +84,7 @@ impl Tally {
             total.refused += share.refused;
             total.transactions += share.transactions;
             total.shared += share.shared;
+            total.by_access_list += share.by_access_list;
             total.conflicts += share.conflicts;
             total.failures.extend(share.failures);
             total.failures.extend(share.differences);
@@ -113,12 +117,13 @@ impl Tally {
         let rarest = self.runs.values().min().copied().unwrap_or_default();
         let mut words = format!(
             "{} executed, {} refused, {} transactions; {runs} executions in {} ways, the rarest {rarest} times; \
-             {} by several workers; {} conflicts",
+             {} by several workers, {} by access list; {} conflicts",
             self.executed,
             self.refused,
             self.transactions,
             self.runs.len(),
             self.shared,
+            self.by_access_list,
             self.conflicts,
         );
         for (reason, count) in &self.skipped {

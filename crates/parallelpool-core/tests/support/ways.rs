@@ -18,6 +18,9 @@ pub(crate) enum Way {
     SerialSeparately,
     /// On the speculative path.
     Parallel(Speculation),
+    /// By the block access list that the oracle made, on so many threads. Only for given blocks
+    /// that are valid.
+    AccessList(usize),
 }
 
 /// The settings of a speculative execution.
@@ -28,7 +31,8 @@ pub(crate) struct Speculation {
     pub(crate) recheck: bool,
     pub(crate) techniques: Techniques,
     pub(crate) hints: Hints,
-    /// Whether the changes and touched accounts of each transaction are returned.
+    /// Whether the changes and touched accounts of each transaction are returned, and the block
+    /// access list.
     pub(crate) keeps: bool,
 }
 
@@ -106,6 +110,13 @@ impl Ways {
     }
 }
 
+impl Way {
+    /// The execution by an access list that a case gets.
+    pub(crate) fn by_access_list(seed: u64) -> Self {
+        Self::AccessList(THREADS[scatter(seed) % THREADS.len()])
+    }
+}
+
 /// A number that looks drawn by chance.
 fn scatter(seed: u64) -> usize {
     (seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize
@@ -118,15 +129,28 @@ impl Way {
         let serial = ExecuteOptions { mode: Mode::Serial, ..Default::default() };
         match self {
             Self::Serial => serial,
-            Self::SerialSeparately => {
-                ExecuteOptions { keep_transaction_changes: true, keep_touched: true, ..serial }
-            }
+            Self::SerialSeparately => ExecuteOptions {
+                keep_transaction_changes: true,
+                keep_touched: true,
+                produce_access_list: true,
+                ..serial
+            },
+            Self::AccessList(threads) => ExecuteOptions {
+                mode: Mode::Parallel,
+                threads: *threads,
+                recheck: true,
+                keep_transaction_changes: true,
+                keep_touched: true,
+                produce_access_list: true,
+                ..Default::default()
+            },
             Self::Parallel(speculation) => ExecuteOptions {
                 mode: Mode::Parallel,
                 threads: speculation.threads,
                 recheck: speculation.recheck,
                 keep_transaction_changes: speculation.keeps,
                 keep_touched: speculation.keeps,
+                produce_access_list: speculation.keeps,
                 dependencies: match speculation.hints {
                     Hints::Absent => Vec::new(),
                     Hints::True => dependencies.to_vec(),
@@ -142,7 +166,7 @@ impl Way {
     pub(crate) fn keeps(&self) -> bool {
         match self {
             Self::Serial => false,
-            Self::SerialSeparately => true,
+            Self::SerialSeparately | Self::AccessList(_) => true,
             Self::Parallel(speculation) => speculation.keeps,
         }
     }
@@ -150,6 +174,9 @@ impl Way {
 
 impl fmt::Display for Way {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::AccessList(threads) = self {
+            return write!(formatter, "by access list, {threads} threads");
+        }
         let Self::Parallel(Speculation { threads, recheck, techniques, hints, keeps }) = self else {
             let is_kept = *self == Self::Serial;
             return formatter.write_str(if is_kept { "serial" } else { "serial, separately" });
