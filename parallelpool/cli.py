@@ -16,12 +16,13 @@ from typing import Final, cast
 
 from config import NodeConfig, load
 from config.checks import Range
-from config.flags import CONFIG, CommandLine, read_command_line
+from config.flags import CONFIG, read_command_line
 from config.options import Option, Section, options, sections
 from config.reference import config_toml, help_text
 from config.values import from_text
 from parallelpool import __version__
 from parallelpool.errors import ConfigurationError, StartFailure
+from parallelpool.explain import ExplainOptions
 from parallelpool.replay import Mode, ReplayOptions
 
 BLOCK_NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -36,6 +37,7 @@ parallelpool: a geth-compatible parallel transaction pool daemon
   parallelpool import [flags] FILE...             execute and store blocks from RLP files
   parallelpool export [flags] FILE [FIRST [LAST]] write stored blocks to an RLP file
   parallelpool replay [flags] PATH...             execute real blocks from files and check them
+  parallelpool explain [flags] BLOCK...           say why blocks run as parallel as they do
   parallelpool dumpconfig [flags]                 print the settings in force as TOML
   parallelpool version                            print the version
 
@@ -53,6 +55,17 @@ REPLAY: Final = Section(
 )
 
 
+EXPLAIN: Final = Section(
+    keys=(),
+    title="Flags of explain; blocks are files, or numbers on the chain of --datadir",
+    options=(
+        Option(("threads",), int, False, (Range(0, 1_024),), 0, "Threads of the engine; 0 is one per CPU."),
+        Option(("top",), int, False, (Range(1, 100_000),), 10, "Most lines of a list."),
+        Option(("json",), bool, False, (), False, "Print everything as JSON."),
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Programs:
     """What the commands call. Each returns the exit code and may raise StartFailure or ConfigurationError."""
@@ -62,6 +75,7 @@ class Programs:
     export_blocks: Callable[[NodeConfig, Path, int | None, int | None], int]
     """Settings, file, first and last block; `None` is the first and the last that there is."""
     replay: Callable[[ReplayOptions], int]
+    explain: Callable[[NodeConfig, ExplainOptions], int]
 
 
 def main(words: Sequence[str], environment: Mapping[str, str], programs: Programs) -> int:
@@ -91,6 +105,9 @@ def _command(words: Sequence[str], environment: Mapping[str, str], programs: Pro
     if command == "replay":
         place = list(words).index(command)
         return _replay([*words[:place], *words[place + 1 :]], programs)
+    if command == "explain":
+        place = list(words).index(command)
+        return _explain([*words[:place], *words[place + 1 :]], environment, programs)
     if line.asks_help or command == "help":
         return _print_help(sections())
     if command == "version" or line.asks_version:
@@ -137,7 +154,11 @@ def _replay(words: Sequence[str], programs: Programs) -> int:
     line = read_command_line(words, REPLAY.options)
     if line.asks_help:
         return _print_help([REPLAY])
-    values = _replay_values(line)
+    values = _own_values(REPLAY, line.settings, problems := list(line.problems))
+    if not line.arguments:
+        problems.append("replay: names no file or folder")
+    if problems:
+        raise ConfigurationError(problems)
     return programs.replay(
         ReplayOptions(
             paths=[Path(argument) for argument in line.arguments],
@@ -149,25 +170,44 @@ def _replay(words: Sequence[str], programs: Programs) -> int:
     )
 
 
-def _replay_values(line: CommandLine) -> dict[str, object]:
-    values = {option.name: option.default for option in REPLAY.options}
-    problems = list(line.problems)
-    for option, text in line.settings:
+def _explain(words: Sequence[str], environment: Mapping[str, str], programs: Programs) -> int:
+    """Of a number the chain is opened, so the daemon's flags are understood beside its own."""
+    line = read_command_line(words, [*EXPLAIN.options, *options(), CONFIG])
+    if line.asks_help:
+        return _print_help([EXPLAIN])
+    own = [(option, text) for option, text in line.settings if option in EXPLAIN.options]
+    values = _own_values(EXPLAIN, own, problems := list(line.problems))
+    if not line.arguments:
+        problems.append("explain: names no block")
+    settings = load([item for item in line.settings if item not in own], environment, problems)
+    return programs.explain(
+        settings,
+        ExplainOptions(
+            blocks=line.arguments,
+            threads=cast("int", values["threads"]),
+            top=cast("int", values["top"]),
+            as_json=bool(values["json"]),
+        ),
+    )
+
+
+def _own_values(
+    section: Section, settings: Sequence[tuple[Option, str]], problems: list[str]
+) -> dict[str, object]:
+    """Values of a command's own flags; what is wrong with them is added to `problems`."""
+    values = {option.name: option.default for option in section.options}
+    for option, text in settings:
         try:
             values[option.name] = from_text(option, text)
         except ValueError as error:
             problems.append(f"{option.flag}: {error}")
-    if not line.arguments:
-        problems.append("replay: names no file or folder")
-    if problems:
-        raise ConfigurationError(problems)
     return values
 
 
 def _print_help(settings: Sequence[Section]) -> int:
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     print(USAGE)
-    if settings[0] is not REPLAY:
+    if settings[0] not in (REPLAY, EXPLAIN):
         first, *rest = settings
         settings = [Section((), first.title, (*first.options, CONFIG)), *rest]
     print("\n".join(help_text(settings, width)))

@@ -10,6 +10,7 @@ from config import NodeConfig
 from config.options import options
 from parallelpool import __version__, cli
 from parallelpool.errors import ConfigurationError, StartFailure
+from parallelpool.explain import ExplainOptions
 from parallelpool.replay import ReplayOptions
 
 
@@ -37,6 +38,7 @@ class Recorder:
                 "export", settings, file, first, last
             ),
             replay=lambda settings: self.note("replay", settings),
+            explain=lambda settings, wanted: self.note("explain", settings, wanted),
         )
 
 
@@ -95,6 +97,21 @@ def test_export_takes_a_file_and_a_range(
     assert recorder.calls[0][2:] == (Path("x.rlp"), *expected)
 
 
+def test_explain_takes_its_own_flags_and_those_of_the_chain(recorder: Recorder) -> None:
+    """
+    Blocks stay words: what is a file and what a number is decided where they are read.
+    """
+    line = "--datadir data explain 7 --json one.json.gz --threads 2 --top 3"
+    assert invoke(recorder, line) == 0
+    ((program, settings, wanted),) = recorder.calls
+
+    assert program == "explain"
+    assert isinstance(settings, NodeConfig)
+    assert settings.datadir is not None
+    assert settings.datadir.name == "data"
+    assert wanted == ExplainOptions(("7", "one.json.gz"), 2, 3, as_json=True)
+
+
 def test_replay_has_flags_of_its_own(recorder: Recorder) -> None:
     """
     Its flags need no configuration, and the environment of the daemon does not matter to it.
@@ -127,6 +144,9 @@ BAD_LINES = [
     ("export f 9 3", "export: block 9 comes after block 3"),
     (f"export f {'9' * 5_000}", "export: no block number: '99"),
     ("replay", "replay: names no file or folder"),
+    ("explain --json", "explain: names no block"),
+    ("explain --top 0 7", "--top: must be at least 1, got 0"),
+    ("explain --recheck 7", "--recheck: flag provided but not defined"),
     ("replay --mode fast x", "--mode: must be one of serial, parallel, both, got 'fast'"),
     ("replay --threads -1 x", "--threads: must be at least 0, got -1"),
     ("replay --http.port 1 x", "--http.port: flag provided but not defined"),

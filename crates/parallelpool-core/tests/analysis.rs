@@ -88,4 +88,4 @@ fn executions_with_the_dependencies_found_hardly_conflict() {
 }
 
 /// The model whose dependencies the executor has to be told.
-const HINTS: Model = Model::Plain;
+const HINTS: Model = Model::PredictedNonces;

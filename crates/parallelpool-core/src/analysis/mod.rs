@@ -56,7 +56,7 @@ impl Model {
 pub struct Cost {
     /// Gas used.
     pub gas: u64,
-    /// Wall time of its execution in nanoseconds, alone and in order.
+    /// Wall time of its execution in nanoseconds, alone and in order; the shortest of three.
     pub ns: u64,
 }
 

@@ -68,8 +68,27 @@ impl Trace {
     }
 }
 
+/// Times that a block is executed; of each transaction's the shortest time counts.
+const TIMINGS: usize = 3;
+
 /// Executes the transactions in order on `state`.
 pub(super) fn record(
+    rules: &Rules,
+    block: &BlockContext,
+    transactions: &[SharedTransaction],
+    state: &dyn StateView,
+) -> Result<Vec<Trace>, ExecuteError> {
+    let mut traces = record_once(rules, block, transactions, state)?;
+    for _ in 1..TIMINGS {
+        let again = record_once(rules, block, transactions, state)?;
+        for (trace, other) in traces.iter_mut().zip(&again) {
+            trace.cost.ns = trace.cost.ns.min(other.cost.ns);
+        }
+    }
+    Ok(traces)
+}
+
+fn record_once(
     rules: &Rules,
     block: &BlockContext,
     transactions: &[SharedTransaction],
