@@ -221,6 +221,37 @@ fn a_former_contract_address_without_storage_can_be_created_over_although_the_ba
     assert!(outcome.changes.accounts[&created].storage_cleared);
 }
 
+/// Creates by CREATE2 what destroys itself at once, then pays it 5 wei.
+fn creates_destroys_and_pays() -> Vec<u8> {
+    let init = destroy(account(9));
+    let create = [0x60, 0, 0x52, 0x60, 0, 0x60, 22, 0x60, 10, 0x60, 0, 0xf5];
+    let pay = [0x60, 5, 0x85, 0x61, 0x75, 0x30, 0xf1, 0x50, 0x50, 0x00];
+    [&[0x75][..], &init, &create, &[0x60, 0].repeat(4), &pay].concat()
+}
+
+#[test]
+fn a_destroyed_account_that_is_paid_afterwards_keeps_its_wei_from_amsterdam_on() {
+    for (fork, survives) in [("Osaka", false), ("Amsterdam", true)] {
+        let spec = chain(fork);
+        let mut state = prague_state();
+        contract(&mut state, CALLER, 100, &creates_destroys_and_pays());
+        let created = CALLER.create2_from_code([0; 32], destroy(account(9)));
+        // The second finds the address destroyed by the first.
+        let sent = [1, 2].map(|index| {
+            let mut call = transaction(account(index), 0, Some(CALLER), 0);
+            call.tx.gas_limit = 2_000_000;
+            call
+        });
+        let outcome = execute_all_ways(&spec, &block(&spec), &shared(sent), &state).expect("a valid block");
+
+        assert!(outcome.receipts.iter().all(|receipt| receipt.success), "{fork}");
+        let left = after(&outcome, &state, created).map(|account| (account.nonce, account.balance));
+        assert_eq!(left, survives.then(|| (0, U256::from(5))), "{fork}");
+        let heir = balance(&outcome, &state, account(9));
+        assert_eq!(heir, U256::from(if survives { 5 } else { 0 }), "{fork}");
+    }
+}
+
 #[test]
 fn touching_an_empty_account_removes_it_with_its_storage() {
     let spec = chain("Cancun");

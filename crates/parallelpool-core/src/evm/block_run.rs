@@ -197,6 +197,7 @@ fn hides_base_storage(account: &JournalAccount) -> bool {
 pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
     let journal = &mut context.journaled_state.inner;
     let clears_empty = journal.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    let keeps_balance = journal.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
     for entry in &journal.journal {
         let (JournalEntry::AccountTouched { address } | JournalEntry::AccountDestroyed { address, .. }) =
             entry
@@ -204,6 +205,10 @@ pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
             continue;
         };
         let account = journal.state.get_mut(address).expect("journal entries name loaded accounts");
+        if account.is_selfdestructed_locally() && keeps_balance && !account.info.balance.is_zero() {
+            leave_balance_only(account);
+            continue;
+        }
         if account.is_selfdestructed_locally() {
             account.selfdestruct();
             account.unmark_selfdestructed_locally();
@@ -217,4 +222,14 @@ pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
         account.unmark_touch();
         account.status |= AccountStatus::LoadedAsNotExisting;
     }
+}
+
+/// From Amsterdam on a destroyed account that was paid afterwards keeps its wei (EIP-8246). revm sees
+/// to that where the journal knows of no earlier destruction of the same address; in one that is kept
+/// there may have been one, by another transaction.
+fn leave_balance_only(account: &mut JournalAccount) {
+    account.info = AccountInfo { balance: account.info.balance, ..AccountInfo::default() };
+    account.storage.values_mut().for_each(|slot| slot.present_value = U256::ZERO);
+    account.unmark_selfdestruct();
+    account.unmark_selfdestructed_locally();
 }

@@ -63,7 +63,7 @@ fn first_failure(engine: &dyn Engine) -> (Scenario, Vec<crate::Difference>) {
     (0..500)
         .map(Scenario::new)
         .find_map(|scenario| {
-            let differences = compare(engine, &scenario, &scenario.world()).differences;
+            let differences = compare(engine, &scenario, &scenario.world())?.differences;
             (!differences.is_empty()).then_some((scenario, differences))
         })
         .expect("the fault is met")

@@ -14,7 +14,8 @@ const REPEATS: usize = 40;
 pub(crate) fn failure(engine: &dyn Engine, scenario: &Scenario, repeats: usize) -> Option<Vec<Difference>> {
     let world = scenario.world();
     (0..repeats)
-        .map(|_| compare(engine, scenario, &world).differences)
+        .map_while(|_| compare(engine, scenario, &world))
+        .map(|comparison| comparison.differences)
         .find(|differences| !differences.is_empty())
 }
 
