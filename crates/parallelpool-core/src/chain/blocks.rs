@@ -93,7 +93,11 @@ impl Chain {
         }
     }
 
-    fn read_block(&self, snapshot: &Snapshot, number: u64) -> Result<Option<ChainBlock>, CoreError> {
+    pub(super) fn read_block(
+        &self,
+        snapshot: &Snapshot,
+        number: u64,
+    ) -> Result<Option<ChainBlock>, CoreError> {
         let Some((block, raw)) = block_at(snapshot, number)? else { return Ok(None) };
         let signed = snapshot.signed(number)?.unwrap_or_default();
         if signed.len() != block.transactions.len() {

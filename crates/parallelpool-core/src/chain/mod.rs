@@ -7,6 +7,7 @@
 //! A block is stored only after everything its header commits to was computed anew and found
 //! equal. What is refused leaves no trace.
 
+mod access_lists;
 mod blocks;
 mod commitments;
 mod hints;
