@@ -194,7 +194,9 @@ class ExecutionConfig:
     workers: Annotated[int, Range(0, 1_024)] = 0
     """Threads of the engine; 0 is one per CPU."""
     selfcheck: Annotated[int, Range(0, 2**32 - 1)] = 256
-    """One block in so many is executed serially too and compared; 0 is never, 1 is always."""
+    """One parallel block in so many is executed serially too and compared; 0 is never, 1 is always."""
+    selfcheck_transfers: Annotated[int, Range(0, 2**32 - 1)] = 1_000
+    """One plain transfer in so many that takes the short cut is executed by the EVM too and compared; 0 is never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from metrics.collectors import PoolCollector, render_as_geth
+from metrics.execution import ExecutionCollector
 from metrics.sources import Sources
 
 
@@ -26,6 +27,7 @@ class MetricsServer:
         self._port = port
         self.registry = CollectorRegistry()
         self.registry.register(PoolCollector(sources))
+        self.registry.register(ExecutionCollector(sources.execution))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

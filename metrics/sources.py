@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from parallelpool.batching import BatchFigures
+from parallelpool.execution import ExecutionFigures
 from parallelpool.meters import PoolStatistics
 
 
@@ -22,6 +23,15 @@ class BatchSource(Protocol):
     """The batch planner's figures, as of its last plan."""
 
     def figures(self) -> BatchFigures: ...
+
+
+class ExecutionSource(Protocol):
+    """The executor's sums, and whether its self-check has found a difference."""
+
+    @property
+    def divergence(self) -> str | None: ...
+
+    def figures(self) -> ExecutionFigures: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +50,5 @@ class Sources:
 
     pool: PoolSource
     batches: BatchSource
+    execution: ExecutionSource
     health: Callable[[], Health]

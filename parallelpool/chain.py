@@ -228,10 +228,28 @@ class EmbeddedChain:
     # -- making blocks
 
     async def build(
-        self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: str, /
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        check_transfers: int = 0,
     ) -> BuiltBlock:
-        """Executes candidates on the head; nothing is stored."""
-        return await self._lanes.writer.run(self.core.build, attributes, candidates, mode)
+        """
+        Executes candidates on the head; nothing is stored.
+
+        One transfer in `check_transfers` is executed by the EVM too. Raises CoreDivergence if that differs.
+        """
+        return await self._lanes.writer.run(
+            self.core.build, attributes, candidates, mode, check_transfers=check_transfers
+        )
+
+    async def reproducer(
+        self, built: BuiltBlock, candidates: Sequence[Transaction], difference: str, /
+    ) -> bytes:
+        """A document to make the block from its candidates again. Raises CoreError, above all off the parent."""
+        return await self._lanes.writer.run(self.core.reproducer, built, candidates, difference)
 
     async def commit(self, built: BuiltBlock, /) -> Header:
         """Stores a built block durably and publishes the new head. Raises BlockRefused if the head moved."""

@@ -5,15 +5,15 @@ In: transactions in execution order and what the producer chose for the block. O
 executed on the worker pool on isolated state, with figures; on request also executed serially and compared.
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-import orjson
 import structlog
 
-from parallelpool.chain import BlockAttributes, BuiltBlock, CoreDivergence
+from parallelpool.chain import BlockAttributes, BuiltBlock, CoreDivergence, CoreError, ExecutionStatistics
 from parallelpool.transaction import Transaction
 
 log = structlog.get_logger("parallelpool.execution")
@@ -43,37 +43,100 @@ class Execution:
     executions: int
 
 
+@dataclass(slots=True)
+class ExecutionFigures:
+    """Sums since the start over the blocks that were made, second executions for comparison left out."""
+
+    blocks: int = 0
+    parallel_blocks: int = 0
+    """Those of them that were executed speculatively."""
+    executions: int = 0
+    """Runs of the EVM."""
+    conflicts: int = 0
+    """Executions thrown away."""
+    wasted_gas: int = 0
+    """Gas of those."""
+    transfers: int = 0
+    """Plain transfers applied without an EVM."""
+    reused: int = 0
+    """Transactions that a record of an earlier run was applied for."""
+    cpu_ns: int = 0
+    elapsed_ns: int = 0
+    checked_blocks: int = 0
+    """Parallel blocks that were executed serially too."""
+    checked_transfers: int = 0
+    """Transfers that the EVM executed too."""
+
+    def add(self, statistics: ExecutionStatistics) -> None:
+        """Counts a block."""
+        self.blocks += 1
+        self.parallel_blocks += statistics.parallel
+        self.executions += statistics.executions
+        self.conflicts += statistics.conflicts
+        self.wasted_gas += statistics.wasted_gas
+        self.transfers += statistics.transfers
+        self.reused += statistics.reused
+        self.cpu_ns += statistics.cpu_ns
+        self.elapsed_ns += statistics.elapsed_ns
+        self.checked_transfers += statistics.checked_transfers
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """How much of parallel execution is done twice and compared, and where a difference is written down."""
+
+    blocks: int = 0
+    """One parallel block in so many; 0: none."""
+    transfers: int = 0
+    """One transfer without an EVM in so many; 0: none."""
+    reproducers: Path | None = None
+    """Folder; `None`: nothing is written."""
+
+
 class BlockBuilder(Protocol):
     """The part of the chain that executes candidates."""
 
     async def build(
-        self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: str, /
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        check_transfers: int = 0,
     ) -> BuiltBlock: ...
+
+    async def reproducer(
+        self, built: BuiltBlock, candidates: Sequence[Transaction], difference: str, /
+    ) -> bytes: ...
 
 
 class Executor:
     """
-    Executes candidates in the configured mode, and holds a sample of parallel blocks against serial execution.
+    Executes candidates in the configured mode, and holds a sample of parallel execution against serial.
 
     A difference is a bug of ours: the parallel block is dropped, the serial one takes its place, all later blocks
-    are executed serially, and a reproducer is written. The daemon goes on, and says so in its health.
+    are executed serially, and a reproducer is written. The daemon goes on, and says so in its health. As long as a
+    reproducer lies in its folder it stays so after a restart: somebody has to look at it.
     """
 
-    def __init__(
-        self, chain: BlockBuilder, mode: ExecutionMode, *, selfcheck: int = 0, reproducers: Path | None = None
-    ) -> None:
-        """One parallel block in `selfcheck` is checked (0: none). Reproducers go to the folder `reproducers`."""
+    def __init__(self, chain: BlockBuilder, mode: ExecutionMode, selfcheck: SelfCheck) -> None:
         self._chain = chain
         self._mode = mode
         self._selfcheck = selfcheck
-        self._reproducers = reproducers
-        self._parallel_blocks = 0
-        self._divergence: str | None = None
+        self._figures = ExecutionFigures()
+        self._divergence = _earlier_divergence(selfcheck.reproducers)
+        if self._divergence is not None:
+            log.critical("serial execution only", reason=self._divergence)
 
     @property
     def divergence(self) -> str | None:
-        """What a self-check found; `None` as long as parallel and serial execution agree."""
+        """What a self-check found, now or before a restart; `None` as long as both executions agree."""
         return self._divergence
+
+    def figures(self) -> ExecutionFigures:
+        """Sums since the start; a copy."""
+        return replace(self._figures)
 
     async def execute(
         self,
@@ -83,22 +146,9 @@ class Executor:
         mode: ExecutionMode | None = None,
     ) -> BuiltBlock:
         """The block, by parallel execution if mode and self-checks allow."""
-        wanted = mode or self._mode
-        if self._divergence is not None:
-            wanted = "serial"
-        built = await self._chain.build(attributes, candidates, wanted)
-        if wanted == "serial" or not built.statistics.parallel:
-            return built
-        self._parallel_blocks += 1
-        if not self._selfcheck or self._parallel_blocks % self._selfcheck:
-            return built
-        serial = await self._chain.build(attributes, candidates, "serial")
-        if (difference := _difference(built, serial)) is None:
-            return built
-        self._divergence = difference
-        log.critical("parallel execution differs from serial; serial from now on", difference=difference)
-        self._write_reproducer(serial, candidates)
-        return serial
+        built = await self._execute(attributes, candidates, mode or self._mode)
+        self._figures.add(built.statistics)
+        return built
 
     async def execute_and_compare(
         self, attributes: BlockAttributes, candidates: Sequence[Transaction]
@@ -109,31 +159,78 @@ class Executor:
         Raises CoreDivergence unless both are the same block: the hash covers the state root, the receipts
         root, the gas and the transactions.
         """
-        parallel = await self._chain.build(attributes, candidates, "parallel")
         serial = await self._chain.build(attributes, candidates, "serial")
-        if (difference := _difference(parallel, serial)) is not None:
-            self._divergence = difference
-            self._write_reproducer(serial, candidates)
+        try:
+            parallel = await self._parallel(attributes, candidates, "parallel")
+            difference = _difference(parallel, serial)
+        except CoreDivergence as error:
+            await self._diverged(str(error), serial, candidates)
+            raise
+        if difference is not None:
+            await self._diverged(difference, serial, candidates)
             raise CoreDivergence(difference)
+        self._figures.add(parallel.statistics)
         return parallel, serial
 
-    def _write_reproducer(self, serial: BuiltBlock, candidates: Sequence[Transaction]) -> None:
-        """The serial block and all that was offered, on top of the parent that the block names."""
-        if self._reproducers is None:
-            return
-        path = self._reproducers / f"divergence-{serial.block.header.number}.json"
-        document = {
-            "difference": self._divergence,
-            "parentHash": "0x" + serial.block.header.parent_hash.hex(),
-            "serialBlock": "0x" + serial.block.raw.hex(),
-            "candidates": ["0x" + tx.raw.hex() for tx in candidates],
-        }
+    async def _execute(
+        self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: ExecutionMode
+    ) -> BuiltBlock:
+        if mode == "serial" or self._divergence is not None:
+            return await self._chain.build(attributes, candidates, "serial")
         try:
-            path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-        except OSError as error:
+            built = await self._parallel(attributes, candidates, mode)
+        except CoreDivergence as error:
+            serial = await self._chain.build(attributes, candidates, "serial")
+            await self._diverged(str(error), serial, candidates)
+            return serial
+        if not built.statistics.parallel or not self._is_due():
+            return built
+        serial = await self._chain.build(attributes, candidates, "serial")
+        self._figures.checked_blocks += 1
+        if (difference := _difference(built, serial)) is None:
+            return built
+        await self._diverged(difference, serial, candidates)
+        return serial
+
+    async def _parallel(
+        self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: ExecutionMode
+    ) -> BuiltBlock:
+        """Raises CoreDivergence for a transfer that differs from the EVM's."""
+        transfers = self._selfcheck.transfers
+        return await self._chain.build(attributes, candidates, mode, check_transfers=transfers)
+
+    def _is_due(self) -> bool:
+        """Whether the parallel block that was just made is one of the sample."""
+        one_in = self._selfcheck.blocks
+        return one_in > 0 and (self._figures.parallel_blocks + 1) % one_in == 0
+
+    async def _diverged(self, difference: str, serial: BuiltBlock, candidates: Sequence[Transaction]) -> None:
+        """Ends parallel execution and keeps what is needed to find out why."""
+        self._divergence = difference
+        log.critical("parallel execution differs from serial; serial from now on", difference=difference)
+        folder = self._selfcheck.reproducers
+        if folder is None:
+            return
+        path = folder / f"divergence-{serial.block.header.number}.json"
+        try:
+            document = await self._chain.reproducer(serial, candidates, difference)
+            await asyncio.to_thread(path.write_bytes, document)
+        except (OSError, CoreError) as error:
             log.error("reproducer could not be written", path=str(path), error=str(error))
         else:
             log.critical("reproducer written", path=str(path))
+
+
+def _earlier_divergence(folder: Path | None) -> str | None:
+    """What a reproducer in the folder says: the newest where there are several."""
+    found = (
+        sorted(folder.glob("divergence-*.json"), key=lambda path: (len(path.name), path.name))
+        if folder
+        else []
+    )
+    if not found:
+        return None
+    return f"{found[-1].name} was written by an earlier run; move it away to execute in parallel again"
 
 
 def _difference(parallel: BuiltBlock, serial: BuiltBlock) -> str | None:

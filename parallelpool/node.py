@@ -29,7 +29,7 @@ from parallelpool.embedded import open_chain
 from parallelpool.engine import Lanes
 from parallelpool.errors import JournalError, StartFailure
 from parallelpool.events import EventBus
-from parallelpool.execution import Executor
+from parallelpool.execution import Executor, SelfCheck
 from parallelpool.ingress import Ingress
 from parallelpool.maintain import Maintenance
 from parallelpool.pool import TxPool
@@ -133,7 +133,7 @@ async def running(config: NodeConfig) -> AsyncIterator[Node]:
         await stack.enter_async_context(parts.server.serving(tasks))
         metrics = None
         if config.metrics.enabled:
-            sources = Sources(parts.pool, parts.batches, parts.health)
+            sources = Sources(parts.pool, parts.batches, parts.executor, parts.health)
             metrics = MetricsServer(sources, config.metrics.addr, config.metrics.port)
             await stack.enter_async_context(metrics)
         yield Node(
@@ -176,8 +176,9 @@ class _Parts:
         self.executor = Executor(
             self.chain,
             config.execution.mode,
-            selfcheck=config.execution.selfcheck,
-            reproducers=config.datadir,
+            SelfCheck(
+                config.execution.selfcheck, config.execution.selfcheck_transfers, reproducers=config.datadir
+            ),
         )
         self.producer = Producer(
             self.chain,

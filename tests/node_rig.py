@@ -14,7 +14,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from config import NodeConfig
-from config.schema import SealingMode
+from config.schema import ExecutionConfig, SealingMode
 from parallelpool.banner import DEV_ACCOUNTS
 from parallelpool.node import Node, running
 from parallelpool.transaction import Transaction
@@ -31,7 +31,11 @@ def accounts() -> list[LocalAccount]:
 
 @asynccontextmanager
 async def node(
-    mine: SealingMode = "manual", *, datadir: Path | None = None, batch_size: int = 64
+    mine: SealingMode = "manual",
+    *,
+    datadir: Path | None = None,
+    batch_size: int = 64,
+    execution: ExecutionConfig | None = None,
 ) -> AsyncIterator[Node]:
     """A running daemon; in memory without `datadir`."""
     config = NodeConfig(datadir=datadir, ipcdisable=True)
@@ -42,6 +46,7 @@ async def node(
         ws=replace(config.ws, enabled=False),
         metrics=replace(config.metrics, port=0),
         parallel=replace(config.parallel, batchsize=batch_size),
+        execution=execution or config.execution,
     )
     async with running(config) as started:
         yield started

@@ -1,13 +1,16 @@
 """The 20 pool metrics: names, types, and the page they stand on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import aiohttp
+import pytest
 
 from metrics import MetricsServer
 from metrics.collectors import POOL_METRICS, render_as_geth
+from metrics.execution import EXECUTION_METRICS
 from metrics.sources import Health, Sources
 from parallelpool.batching import BatchFigures
+from parallelpool.execution import ExecutionFigures
 from parallelpool.meters import PoolMeters, PoolStatistics
 
 NAMES = [
@@ -56,8 +59,20 @@ class FixedBatches:
         return self.given
 
 
+@dataclass
+class FixedExecution:
+    """An executor that reports what it was given."""
+
+    given: ExecutionFigures
+    divergence: str | None
+
+    def figures(self) -> ExecutionFigures:
+        """The given sums."""
+        return self.given
+
+
 def sources(*, healthy: bool = True) -> Sources:
-    """Sources in which the i-th metric of the documentation reads i + 1."""
+    """Sources in which the i-th metric of the documentation reads i + 1, the i-th sum of execution 101 + i."""
     meters = PoolMeters(
         pending_discard=1,
         pending_replace=2,
@@ -77,7 +92,8 @@ def sources(*, healthy: bool = True) -> Sources:
     others = dict.fromkeys(("pending_senders", "queued_senders", "held", "departures", "gas_tip"), 0)
     pool = PoolStatistics(meters=meters, pending=14, queued=15, local=16, slots=17, **others)
     batches = replace(BatchFigures(), batch_size=18, batches=19, parallelizable=20)
-    return Sources(FixedPool(pool), FixedBatches(batches), lambda: Health(healthy, {"head": 7}))
+    execution = FixedExecution(ExecutionFigures(*range(101, 112)), None if healthy else "block 7")
+    return Sources(FixedPool(pool), FixedBatches(batches), execution, lambda: Health(healthy, {"head": 7}))
 
 
 async def page(given: Sources, path: str) -> tuple[int, str]:
@@ -108,6 +124,35 @@ async def test_the_page_shows_every_metric_as_a_gauge_with_help_and_its_own_valu
         assert f"# TYPE {name} gauge" in lines
         assert sum(line.startswith(f"# HELP {name} ") for line in lines) == 1
         assert f"{name} {index + 1}.0" in lines
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+async def test_executions_sums_are_counters_and_a_difference_is_a_gauge(healthy: bool) -> None:
+    """
+    Each reads its own figure; they stand on the standard page only.
+    """
+    _, text = await page(sources(healthy=healthy), "/metrics")
+    lines = text.splitlines()
+
+    read = {
+        "blocks": 101,
+        "parallel_blocks": 102,
+        "executions": 103,
+        "conflicts": 104,
+        "wasted_gas": 105,
+        "transfers": 106,
+        "reused": 107,
+        "cpu_seconds": 108e-9,
+        "wall_seconds": 109e-9,
+        "checked_blocks": 110,
+        "checked_transfers": 111,
+    }
+    assert len(read) == len(EXECUTION_METRICS) == len(fields(ExecutionFigures))
+    for name, figure in read.items():
+        assert f"# TYPE parallelpool_execution_{name}_total counter" in lines
+        assert f"parallelpool_execution_{name}_total {float(figure)}" in lines
+    assert f"parallelpool_execution_diverged {float(not healthy)}" in lines
+    assert "parallelpool_execution" not in render_as_geth(sources())
 
 
 async def test_geths_page_has_its_text_form() -> None:
