@@ -100,6 +100,7 @@ test-all: lint typecheck test-rust clients oracle-blocks ## check as test does, 
 .PHONY: test-rust
 test-rust: build ## run the Rust tests
 	$(CARGO) test --release --locked --workspace
+	$(CARGO) test --release --locked --package parallelpool-core --features shuttle --lib interleavings
 
 # Random blocks and what the engine makes of them, for the executable specification to check.
 ORACLE_BLOCKS := target/oracle/random_blocks.jsonl
@@ -122,6 +123,7 @@ lint: build install ## ruff, import layers, rustfmt, clippy; warnings are errors
 	lint-imports
 	cargo fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --package parallelpool-core --features shuttle --lib --tests -- -D warnings
 
 .PHONY: typecheck
 typecheck: build install ## mypy strict; the engine's stub against the engine

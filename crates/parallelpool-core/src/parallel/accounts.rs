@@ -6,11 +6,9 @@
 //! `super::reads`), and then movement and value are the same thing.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::memory::SlotId;
+use super::sync::{AtomicBool, Mutex, Ordering, RwLock};
 use super::versions::Versions;
 use crate::error::StateError;
 use crate::evm::credit;

@@ -6,11 +6,10 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use parking_lot::RwLock;
+
+use super::sync::{AtomicU32, KeyedHash, Ordering, RwLock};
 
 /// Locks by which lookups are spread; a power of two.
 const SHARDS: usize = 32;
@@ -22,7 +21,7 @@ const SEGMENTS: usize = 28;
 /// Keys, their ids and a cell for each.
 #[derive(Debug)]
 pub(super) struct Interner<K, C> {
-    hasher: RandomState,
+    hasher: KeyedHash,
     shards: Box<[RwLock<HashTable<u32>>]>,
     next: AtomicU32,
     segments: [OnceLock<Segment<K, C>>; SEGMENTS],
@@ -33,7 +32,7 @@ type Segment<K, C> = Box<[OnceLock<(K, C)>]>;
 impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
     pub(super) fn new() -> Self {
         Self {
-            hasher: RandomState::default(),
+            hasher: KeyedHash::default(),
             shards: (0..SHARDS).map(|_| RwLock::new(HashTable::new())).collect(),
             next: AtomicU32::new(0),
             segments: [const { OnceLock::new() }; SEGMENTS],

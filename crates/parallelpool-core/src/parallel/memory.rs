@@ -12,12 +12,12 @@ use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use parking_lot::RwLock;
 use revm::state::AccountId as AccountHint;
 
 use super::accounts::{AccountCell, Pending, StorageCell};
 use super::interner::Interner;
 use super::reads::ReadLog;
+use super::sync::RwLock;
 use super::versions::Versions;
 use crate::error::StateError;
 use crate::evm::{AccountWrite, TxExecution};

@@ -3,10 +3,9 @@
 //! A list is short: once a transaction is committed, older writers are forgotten, since every later
 //! reader stands behind it. What remains is the newest committed value and those of the window.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::RwLock;
 use smallvec::SmallVec;
+
+use super::sync::{AtomicBool, Ordering, RwLock};
 
 /// Values by the index of the transaction that wrote them, ascending.
 #[derive(Debug)]

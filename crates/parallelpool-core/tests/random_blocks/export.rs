@@ -14,7 +14,7 @@ use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{B256, KECCAK_EMPTY, U256};
 use parallelpool_core::roots;
 use parallelpool_core::state::memory::MemoryState;
-use parallelpool_core::state::{AccountChange, StateChanges, StateView};
+use parallelpool_core::state::{Account, AccountChange, StateChanges, StateView};
 use parallelpool_core::trie::state_root_of;
 use parallelpool_core::tx::{SharedTransaction, Transaction};
 use parallelpool_core::workers::Workers;
@@ -40,6 +40,7 @@ fn export_random_blocks() {
 fn export(executor: &Executor, seed: u64) -> Value {
     let mut world = World::new(seed);
     world.candidates = world.candidates.iter().map(|tx| ordinary(&world, tx)).collect();
+    cut_riches(&mut world.state);
     if world.fork >= Fork::Paris {
         // Empty accounts cannot exist on a chain that has merged, and others rely on that.
         world.state = without_empty_accounts(&world.state);
@@ -89,6 +90,16 @@ fn ordinary(world: &World, candidate: &SharedTransaction) -> SharedTransaction {
     }
     let secret = world.secret_of(&candidate.sender).expect("only keys send");
     SharedTransaction::new(tx.signed(&secret).expect("a good key"))
+}
+
+/// No chain has so many wei that their sums leave 256 bits, and what happens then nobody specified.
+fn cut_riches(state: &mut MemoryState) {
+    let most = U256::from(1) << 200;
+    let rich: Vec<_> = state.iter().map(|(address, account, _)| (address, account)).collect();
+    for (address, account) in rich.into_iter().filter(|(_, account)| account.balance > most) {
+        assert!(account.code_hash == KECCAK_EMPTY, "the whale has no code");
+        state.insert_account(address, Account { balance: most, ..account }, None);
+    }
 }
 
 fn without_empty_accounts(state: &MemoryState) -> MemoryState {

@@ -2,6 +2,7 @@
 //!
 //! `super::simulated` is the simulator's module of locks. Poisoning is passed over as parking_lot
 //! does: a panic stops the block by other means.
+#![allow(dead_code, reason = "each simulator is asked for some of it")]
 
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, DerefMut};
@@ -14,6 +15,9 @@ pub(crate) struct Mutex<T>(simulated::Mutex<T>);
 
 /// Empty only while a [`Condvar`] waits.
 pub(crate) struct MutexGuard<'a, T>(Option<simulated::MutexGuard<'a, T>>);
+
+#[derive(Default)]
+pub(crate) struct RwLock<T>(simulated::RwLock<T>);
 
 #[derive(Default)]
 pub(crate) struct Condvar(simulated::Condvar);
@@ -41,6 +45,20 @@ impl<T> Mutex<T> {
 
     pub(crate) fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> RwLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(simulated::RwLock::new(value))
+    }
+
+    pub(crate) fn read(&self) -> simulated::RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> simulated::RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,6 +90,12 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 impl<T> Debug for Mutex<T> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         formatter.write_str("Mutex")
+    }
+}
+
+impl<T> Debug for RwLock<T> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RwLock")
     }
 }
 

@@ -10,7 +10,8 @@ mod real {
     pub(in crate::parallel) use std::hint::spin_loop;
     pub(in crate::parallel) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, fence};
 
-    pub(in crate::parallel) use parking_lot::{Condvar, Mutex};
+    pub(in crate::parallel) use foldhash::fast::RandomState as KeyedHash;
+    pub(in crate::parallel) use parking_lot::{Condvar, Mutex, RwLock};
 
     /// Rounds of looking again before a worker goes to sleep: about as long as waking it would take.
     pub(in crate::parallel) const SPINS: u32 = 200;
@@ -21,7 +22,9 @@ mod real {
     pub(in crate::parallel) use shuttle::hint::spin_loop;
     pub(in crate::parallel) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, fence};
 
-    pub(in crate::parallel) use super::locks::{Condvar, Mutex};
+    pub(in crate::parallel) use foldhash::fast::FixedState as KeyedHash;
+
+    pub(in crate::parallel) use super::locks::{Condvar, Mutex, RwLock};
 
     /// Sleep soon: what the simulated threads should meet is the way to sleep and back.
     pub(in crate::parallel) const SPINS: u32 = 1;

@@ -1,9 +1,19 @@
 //! The protocol on small blocks, on real threads and on a scheduler that the test drives.
+//!
+//! With the feature `shuttle` only those on simulated threads can run, see `parallel/sync`.
+#![cfg_attr(feature = "shuttle", allow(dead_code, unused_imports))]
 
+#[cfg(not(feature = "shuttle"))]
 mod faults;
+#[cfg(feature = "shuttle")]
+mod interleavings;
+#[cfg(not(feature = "shuttle"))]
 mod lifecycle;
+#[cfg(not(feature = "shuttle"))]
 mod memory;
+#[cfg(not(feature = "shuttle"))]
 mod recheck;
+#[cfg(not(feature = "shuttle"))]
 mod stepper;
 #[path = "../../../tests/random_blocks/world/mod.rs"]
 mod world;

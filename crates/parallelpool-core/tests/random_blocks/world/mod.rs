@@ -172,7 +172,8 @@ impl World {
 
     /// The secret of one whose key signs transactions.
     pub(crate) fn secret_of(&self, address: &Address) -> Option<[u8; 32]> {
-        self.keys.iter().chain(&self.spenders).find(|key| key.address == *address).map(|key| key.secret)
+        let mut keys = self.keys.iter().chain(&self.spenders).chain([&self.coded, &self.whale]);
+        keys.find(|key| key.address == *address).map(|key| key.secret)
     }
 
     fn fill_state(&mut self) {
