@@ -8,7 +8,7 @@ of conflict; the last is the executor's own. Out: a report for people, or JSON.
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from parallelpool.replay import read_block
 BLOCK_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 RUNS: Final = 3
-"""Executions of each kind; the first finds cold caches."""
+"""Executions of each kind: the first finds cold caches, another may be disturbed."""
 
 Location: TypeAlias = tuple[bytes, str, bytes | None]
 Chain: TypeAlias = Sequence[tuple[int, Location | None]]
@@ -120,14 +120,13 @@ def main(config: NodeConfig, options: ExplainOptions) -> int:
 
 def explain(workers: _core.Workers, block: _core.ReplayBlock, threads: int) -> Explanation:
     """
-    Executes a block both ways, each the fastest of three times, and takes it apart.
+    Executes a block both ways, of three runs each the one of median time, and takes it apart.
 
     Raises StartFailure for a block that is invalid.
     """
     try:
-        serial = min((_core.replay(workers, block, "serial") for _ in range(RUNS)), key=_elapsed)
-        runs = (_core.replay(workers, block, "parallel", threads=threads) for _ in range(RUNS))
-        parallel = min(runs, key=_elapsed)
+        serial = _median(_core.replay(workers, block, "serial") for _ in range(RUNS))
+        parallel = _median(_core.replay(workers, block, "parallel", threads=threads) for _ in range(RUNS))
         analysis = _core.analyse(block)
     except _core.CoreError as error:
         raise StartFailure(f"explain: block {block.number}: {error}") from error
@@ -135,8 +134,8 @@ def explain(workers: _core.Workers, block: _core.ReplayBlock, threads: int) -> E
     return Explanation(block, serial, parallel, analysis, differences)
 
 
-def _elapsed(verdict: _core.ReplayVerdict) -> int:
-    return verdict.elapsed_ns
+def _median(runs: Iterable[_core.ReplayVerdict]) -> _core.ReplayVerdict:
+    return sorted(runs, key=lambda run: run.elapsed_ns)[RUNS // 2]
 
 
 def _blocks(
