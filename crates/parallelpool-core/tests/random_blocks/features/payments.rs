@@ -86,7 +86,7 @@ impl Features {
         self.add_if(has_code && step.world.is_key(&to), "transfer to a delegated account");
         self.add_if(to == sender, "transfer to oneself");
         self.add_if(
-            step.world.is_whale(&to) && !receipt.success && !tx.value.is_zero(),
+            !receipt.success && step.balance_before(&to).checked_add(tx.value).is_none(),
             "transfer that would overflow the recipient",
         );
         self.add_if(step.world.is_whale(&sender) && receipt.success, "owner of nearly all wei sends");

@@ -67,12 +67,12 @@ pub(crate) struct Key {
 
 impl Key {
     /// The keys of a seed: accounts, spenders, one with code, and last
-    /// the whale. There are few rings, since
+    /// the rich. There are few rings, since
     /// making one takes longer than executing a block.
     fn ring(seed: u64) -> Vec<Self> {
         static RINGS: [OnceLock<Vec<Key>>; RING_COUNT] = [const { OnceLock::new() }; RING_COUNT];
         let number = (seed % RING_COUNT as u64) as usize;
-        let make = || (0..ACCOUNTS + SPENDERS + 2).map(|index| Self::new(number, index)).collect();
+        let make = || (0..ACCOUNTS + SPENDERS + 3).map(|index| Self::new(number, index)).collect();
         RINGS[number].get_or_init(make).clone()
     }
 
@@ -99,6 +99,8 @@ pub(crate) struct World {
     programs: Vec<Address>,
     /// Owns nearly all the wei that a number can hold.
     whale: Key,
+    /// Owns so much that the whale cannot hold it too.
+    rival: Key,
     /// Has a key and code of its own, so it cannot send (EIP-3607).
     coded: Key,
     /// Whom many pay.
@@ -121,7 +123,8 @@ impl World {
         let mut spec = ChainSpec::for_network(network).expect("a network of the public tests");
         spec.parallel_tx_type = Some(PARALLEL_TYPE);
         let mut keys = Key::ring(seed);
-        let (whale, coded) = (keys.pop().expect("a key"), keys.pop().expect("a key"));
+        let mut last = || keys.pop().expect("a key");
+        let (whale, rival, coded) = (last(), last(), last());
         let spenders = keys.split_off(ACCOUNTS);
         let programs: Vec<Address> =
             (0..PROGRAMS as u8).map(|index| Address::with_last_byte(0xa0 + index)).collect();
@@ -142,6 +145,7 @@ impl World {
             vault: Address::with_last_byte(0xe3),
             vault_balance: *[0, 10, 10, 1_000].choose(&mut random).expect("balances"),
             whale,
+            rival,
             coded,
             hot: Address::repeat_byte(0x77),
             random,
@@ -191,8 +195,9 @@ impl World {
             let account = Account { balance: U256::from(WEALTH), ..Account::default() };
             self.state.insert_account(self.keys[5].address, account, Some(delegation.into()));
         }
-        let balance = U256::MAX - U256::from(self.random.random_range(0..4_u8));
-        self.state.insert_account(self.whale.address, Account { balance, ..Account::default() }, None);
+        for (key, balance) in [(&self.whale, U256::MAX - headroom()), (&self.rival, U256::ONE << 254)] {
+            self.state.insert_account(key.address, Account { balance, ..Account::default() }, None);
+        }
         let coded = Account { balance: U256::from(WEALTH), ..Account::default() };
         self.state.insert_account(self.coded.address, coded, Some(contracts::child_runtime().into()));
         let vault = Account { nonce: 1, balance: U256::from(self.vault_balance), ..Account::default() };
@@ -316,6 +321,12 @@ impl World {
             _ => *self.pool.choose(&mut self.random).expect("a pool"),
         }
     }
+}
+
+/// What the richest account can still take: all fees and small payments of a block. What contracts
+/// pay never overflows it, since no two clients agree on what should happen then.
+fn headroom() -> U256 {
+    U256::ONE << 64
 }
 
 /// Left over from before EIP-161: they exist and are empty.

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::contracts::{PAY, SHOW_BALANCE};
-use super::{World, empty_accounts};
+use super::{World, empty_accounts, headroom};
 
 /// Gas of a transfer before Amsterdam.
 pub(super) const TRANSFER_GAS: u64 = 21_000;
@@ -77,24 +77,35 @@ impl World {
         self.plain(sender, to, value);
     }
 
-    /// To or from an account that owns nearly all the wei that a number can hold.
+    /// To or from accounts that own nearly all the wei that a number can hold. The last of what one of
+    /// them sends cannot be paid for, and what the other sends it cannot hold.
     fn transfer_of_riches(&mut self) {
-        if self.random.random_bool(0.5) {
-            let value = *[U256::ZERO, U256::ONE, U256::from(5), U256::MAX >> 1]
-                .choose(&mut self.random)
-                .expect("values");
-            let (sender, whale) = (self.some_key(), self.whale.address);
-            return self.plain(sender, whale, value);
+        let whale = self.whale.address;
+        match self.random.random_range(0..10) {
+            0..3 => {
+                let (sender, value) = (self.some_key(), self.small_value());
+                self.plain(sender, whale, value);
+            }
+            3..6 => {
+                let tx = Transaction { to: Some(whale), value: U256::ONE << 250, ..self.any_draft() };
+                let nonce = self.rival.nonce;
+                self.rival.nonce += 1;
+                let key = self.rival.clone();
+                self.push(&key, Transaction { nonce, ..tx });
+            }
+            _ => self.spend_riches(),
         }
-        let mut tx = self.any_draft();
-        tx.to = Some(self.some_address());
-        let nearly_all = U256::MAX - U256::from(tx.gas_limit) * U256::from(100);
-        tx.value =
-            *[U256::ONE, U256::MAX >> 1, nearly_all, U256::MAX].choose(&mut self.random).expect("values");
-        tx.nonce = self.whale.nonce;
-        // The last of them cannot be paid for.
-        self.whale.nonce += u64::from(tx.value != U256::MAX);
+    }
+
+    fn spend_riches(&mut self) {
+        let to = if self.random.random_bool(0.5) { self.hot } else { self.some_address() };
+        let nearly_all = U256::MAX - headroom() * U256::from(64);
+        let values = [U256::ONE, U256::MAX >> 1, nearly_all, U256::MAX];
+        let value = *values.choose(&mut self.random).expect("values");
+        let nonce = self.whale.nonce;
+        self.whale.nonce += u64::from(value != U256::MAX);
         let key = self.whale.clone();
+        let tx = Transaction { to: Some(to), value, nonce, ..self.any_draft() };
         self.push(&key, tx);
     }
 
