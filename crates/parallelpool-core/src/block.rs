@@ -1,5 +1,7 @@
 //! What the executors are given and what they return.
 
+use std::any::Any;
+use std::fmt::{self, Debug};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -211,6 +213,36 @@ impl Interrupt {
     }
 }
 
+/// Memory that an execution is done with. To give it back takes as long as some transactions, so it
+/// goes with the outcome, when nobody waits any more. Not part of the result: copies are empty.
+#[derive(Default)]
+pub struct Remains(Option<Box<dyn Any + Send + Sync>>);
+
+impl Remains {
+    /// Holds on to anything.
+    pub fn of(remains: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(remains)))
+    }
+}
+
+impl Debug for Remains {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Remains").field("is_some", &self.0.is_some()).finish()
+    }
+}
+
+impl Clone for Remains {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Remains {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 /// A block's execution.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BlockOutcome {
@@ -241,6 +273,8 @@ pub struct BlockOutcome {
     pub outputs: Vec<Bytes>,
     /// Figures of this execution; not part of its result.
     pub statistics: ExecutionStatistics,
+    /// Memory to be given back.
+    pub remains: Remains,
 }
 
 /// Figures of one execution.

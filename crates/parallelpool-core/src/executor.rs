@@ -260,7 +260,14 @@ fn expected_ns(tx: &RecoveredTransaction) -> u64 {
 /// The outcome as it was asked for.
 fn assemble(done: JobOutcome, options: &ExecuteOptions) -> (BlockOutcome, Vec<usize>, Vec<LeftOut>) {
     let JobOutcome {
-        ledger, included, left_out, transaction_changes, transaction_touched, statistics, ..
+        ledger,
+        included,
+        left_out,
+        transaction_changes,
+        transaction_touched,
+        statistics,
+        remains,
+        ..
     } = done;
     let (gas_used, blob_gas_used, bloom) = (ledger.gas_used(), ledger.blob_gas_used(), ledger.bloom());
     let (receipts, outputs) = ledger.into_receipts();
@@ -273,6 +280,7 @@ fn assemble(done: JobOutcome, options: &ExecuteOptions) -> (BlockOutcome, Vec<us
         transaction_changes: if options.keep_transaction_changes { transaction_changes } else { Vec::new() },
         transaction_touched: if options.keep_touched { transaction_touched } else { Vec::new() },
         statistics,
+        remains,
         ..BlockOutcome::default()
     };
     (outcome, included, left_out)

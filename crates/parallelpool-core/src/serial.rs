@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::block::{
-    BlockContext, BuildLimits, ExecuteOptions, ExecutionStatistics, InvalidTransaction, LeftOut,
+    BlockContext, BuildLimits, ExecuteOptions, ExecutionStatistics, InvalidTransaction, LeftOut, Remains,
 };
 use crate::chainspec::Rules;
 use crate::cpu::CpuMeter;
@@ -73,6 +73,8 @@ pub struct JobOutcome {
     pub transaction_touched: Vec<Vec<TouchedAccount>>,
     /// Figures.
     pub statistics: ExecutionStatistics,
+    /// Memory to be given back.
+    pub remains: Remains,
 }
 
 /// Executes a job on `state`.
@@ -104,6 +106,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
             cpu_ns: cpu.total_ns(),
             ..ExecutionStatistics::default()
         },
+        remains: changes.remains,
     })
 }
 
@@ -125,6 +128,7 @@ struct Changes {
     total: StateChanges,
     by_transaction: Vec<StateChanges>,
     touched: Vec<Vec<TouchedAccount>>,
+    remains: Remains,
 }
 
 /// Takes transactions in or leaves them out, one after another.
@@ -206,7 +210,8 @@ impl<V: StateView> Succession for BlockRun<V> {
     }
 
     fn into_changes(self) -> Result<Changes, StateError> {
-        Ok(Changes { total: self.into_changes()?, ..Changes::default() })
+        let (total, remains) = self.into_changes()?;
+        Ok(Changes { total, remains, ..Changes::default() })
     }
 }
 

@@ -216,6 +216,7 @@ impl Course<'_> {
             changes: state.into_changes()?,
             transaction_changes,
             transaction_touched,
+            remains: Default::default(),
             statistics,
         })
     }

@@ -12,11 +12,11 @@ use revm::Database;
 use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::journaled_state::entry::JournalEntry;
 use revm::primitives::hardfork::SpecId;
-use revm::state::{Account as JournalAccount, AccountInfo, AccountStatus};
+use revm::state::{Account as JournalAccount, AccountId, AccountInfo, AccountStatus};
 
 use super::failure::Failure;
 use super::{CallOptions, Context, Evm, ExecutionDatabase, TxResult, validation, writes};
-use crate::block::{BlockContext, InvalidTransaction};
+use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::Rules;
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, U256};
@@ -29,25 +29,37 @@ use crate::tx::{RecoveredTransaction, SharedTransaction};
 #[derive(Debug)]
 struct RememberingDatabase<V> {
     view: V,
-    accounts: Vec<(Address, Option<Account>)>,
-    slots: Vec<LoadedSlot>,
+    /// Accounts that existed, by the id they got; the journal carries it along.
+    loaded: Vec<Loaded>,
 }
 
-/// A slot and its value from before the block.
-#[derive(Debug, Clone, Copy)]
-struct LoadedSlot {
-    address: Address,
-    slot: U256,
-    before: U256,
+/// An account from before the block.
+#[derive(Debug)]
+struct Loaded {
+    fields: Account,
+    /// Slots that were asked for, with their values.
+    slots: Vec<(U256, U256)>,
 }
 
 impl<V: StateView> Database for RememberingDatabase<V> {
     type Error = StateError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        let account = self.view.account(&address)?;
-        self.accounts.push((address, account));
-        Ok(account.as_ref().map(account_info))
+        let Some(fields) = self.view.account(&address)? else { return Ok(None) };
+        let account_id = AccountId::new(self.loaded.len());
+        self.loaded.push(Loaded { fields, slots: Vec::new() });
+        Ok(Some(AccountInfo { account_id, ..account_info(&fields) }))
+    }
+
+    fn storage_by_account_id(
+        &mut self,
+        address: Address,
+        id: AccountId,
+        slot: U256,
+    ) -> Result<U256, StateError> {
+        let value = self.view.storage(&address, &slot)?;
+        self.loaded[id.get()].slots.push((slot, value));
+        Ok(value)
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
@@ -55,9 +67,7 @@ impl<V: StateView> Database for RememberingDatabase<V> {
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
-        let value = self.view.storage(&address, &slot)?;
-        self.slots.push(LoadedSlot { address, slot, before: value });
-        Ok(value)
+        self.view.storage(&address, &slot)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
@@ -85,8 +95,7 @@ impl<V: StateView> BlockRun<V> {
         transactions: &[SharedTransaction],
     ) -> Self {
         let expected = transactions.iter().map(|tx| 1 + usize::from(names_another(tx))).sum();
-        let database =
-            RememberingDatabase { view, accounts: Vec::with_capacity(expected), slots: Vec::new() };
+        let database = RememberingDatabase { view, loaded: Vec::with_capacity(expected) };
         let mut evm = Evm::new(rules, block, database);
         evm.machine.ctx.journaled_state.inner.state.reserve(expected);
         evm.machine.ctx.chain.keeps_journal = true;
@@ -116,25 +125,28 @@ impl<V: StateView> BlockRun<V> {
         valid_or_refused(verdict.map(drop))
     }
 
-    /// The true changes of the whole run.
-    pub(crate) fn into_changes(self) -> Result<StateChanges, StateError> {
+    /// The true changes of the whole run, and what is to be dropped.
+    pub(crate) fn into_changes(self) -> Result<(StateChanges, Remains), StateError> {
         let journal = self.evm.machine.ctx.journaled_state;
         let spec = journal.inner.cfg.spec;
-        let RememberingDatabase { view, accounts, mut slots } = journal.database;
+        let RememberingDatabase { view, loaded } = journal.database;
         let state = journal.inner.state;
-        slots.sort_by_key(|loaded| loaded.address);
         let mut changes =
-            StateChanges { accounts: ChangeSet::with_capacity(accounts.len()), ..StateChanges::default() };
-        for (address, before) in accounts {
-            let account = state.get(&address).expect("the journal keeps every account it loaded");
+            StateChanges { accounts: ChangeSet::with_capacity(state.len()), ..StateChanges::default() };
+        for (address, account) in &state {
             let after = after_block(account, spec);
-            let change = if after.is_none() || hides_base_storage(account) {
-                let listed = account.storage.iter().map(|(slot, value)| (*slot, value.present_value));
-                canonical_change(&view, &address, before, after, true, listed)?
-            } else {
-                let storage = changed_slots(account, loaded_of(&slots, &address, account));
-                let unchanged = before == after && storage.is_empty();
-                (!unchanged).then_some(AccountChange { after, storage_cleared: false, storage })
+            let known = account.info.account_id.map(|id| &loaded[id.get()]);
+            let (before, change) = match known {
+                Some(known) if after.is_some() && !hides_base_storage(account) => {
+                    (Some(known.fields), plain_change(known, account, after))
+                }
+                // Came into being, or was destroyed in between, which takes the id away.
+                _ => {
+                    let before = view.account(address)?;
+                    let slots = account.storage.iter().map(|(slot, value)| (*slot, value.present_value));
+                    let cleared = hides_base_storage(account);
+                    (before, canonical_change(&view, address, before, after, cleared, slots)?)
+                }
             };
             let Some(change) = change else { continue };
             if let Some(hash) = new_code_hash(before, after)
@@ -142,34 +154,26 @@ impl<V: StateView> BlockRun<V> {
             {
                 changes.codes.insert(hash, code.original_bytes());
             }
-            changes.accounts.insert(address, change);
+            changes.accounts.insert(*address, change);
         }
-        Ok(changes)
+        Ok((changes, Remains::of((state, loaded))))
     }
+}
+
+/// The change of an account that existed throughout.
+fn plain_change(known: &Loaded, account: &JournalAccount, after: Option<Account>) -> Option<AccountChange> {
+    let changed = |(slot, before): &(U256, U256)| {
+        let value = account.storage.get(slot).map_or(*before, |slot| slot.present_value);
+        (value != *before).then_some((*slot, value))
+    };
+    let storage: ChangeSet<U256, U256> = known.slots.iter().filter_map(changed).collect();
+    let unchanged = after == Some(known.fields) && storage.is_empty();
+    (!unchanged).then_some(AccountChange { after, storage_cleared: false, storage })
 }
 
 /// Whether a transaction names an account that is not its sender.
 fn names_another(tx: &RecoveredTransaction) -> bool {
     tx.tx.to.is_some_and(|to| to != tx.sender)
-}
-
-/// The slots of one account among all that were loaded, which are sorted by account.
-fn loaded_of<'a>(slots: &'a [LoadedSlot], address: &Address, account: &JournalAccount) -> &'a [LoadedSlot] {
-    if account.storage.is_empty() {
-        return &[];
-    }
-    let first = slots.partition_point(|loaded| loaded.address < *address);
-    let count = slots[first..].partition_point(|loaded| loaded.address == *address);
-    &slots[first..first + count]
-}
-
-/// Those of the loaded slots that have another value now.
-fn changed_slots(account: &JournalAccount, loaded: &[LoadedSlot]) -> ChangeSet<U256, U256> {
-    let value_now = |loaded: &LoadedSlot| {
-        let value = account.storage.get(&loaded.slot).map_or(loaded.before, |slot| slot.present_value);
-        (value != loaded.before).then_some((loaded.slot, value))
-    };
-    loaded.iter().filter_map(value_now).collect()
 }
 
 fn valid_or_refused<T>(run: Result<T, Failure>) -> Result<Result<T, InvalidTransaction>, StateError> {
@@ -195,14 +199,20 @@ fn hides_base_storage(account: &JournalAccount) -> bool {
 /// Gives accounts that the current transaction destroyed or left empty the form in which a
 /// database would return them to the next one. Called before the journal's entries go.
 pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
+    let caller = context.tx.to.map(|_| context.tx.caller);
+    let paid = (!context.chain.fee.is_zero()).then_some(context.block.beneficiary);
     let journal = &mut context.journaled_state.inner;
     let clears_empty = journal.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let keeps_balance = journal.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
     for entry in &journal.journal {
-        let (JournalEntry::AccountTouched { address } | JournalEntry::AccountDestroyed { address, .. }) =
-            entry
-        else {
-            continue;
+        let address = match entry {
+            // A nonce was raised, or wei came in: touched, and neither empty nor to be looked up.
+            JournalEntry::AccountTouched { address } if Some(*address) == caller => continue,
+            JournalEntry::AccountTouched { address } if Some(*address) == paid => continue,
+            JournalEntry::AccountTouched { address } | JournalEntry::AccountDestroyed { address, .. } => {
+                address
+            }
+            _ => continue,
         };
         let account = journal.state.get_mut(address).expect("journal entries name loaded accounts");
         if account.is_selfdestructed_locally() && keeps_balance && !account.info.balance.is_zero() {

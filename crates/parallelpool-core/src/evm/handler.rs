@@ -95,6 +95,9 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         let context = evm.ctx();
         let gas = result.gas();
         let unused = gas.remaining() + gas.reservoir() + gas.refunded() as u64;
+        if unused == 0 {
+            return Ok(());
+        }
         let price = context.tx.effective_gas_price(context.block.basefee);
         // At most what was deducted before, so it cannot overflow.
         let amount = price * U256::from(unused);

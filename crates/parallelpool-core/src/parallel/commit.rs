@@ -223,6 +223,7 @@ impl<'a> Committer<'a> {
             changes,
             transaction_changes: self.transaction_changes,
             transaction_touched: self.transaction_touched,
+            remains: Default::default(),
             statistics: self.statistics,
         })
     }
