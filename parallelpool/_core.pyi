@@ -19,6 +19,13 @@ from parallelpool._boundary.batches import (
     find_conflicts,
     plan_batches,
 )
+from parallelpool._boundary.benching import (
+    bench_conditions,
+    bench_export,
+    bench_run,
+    bench_state_root,
+    bench_workloads,
+)
 from parallelpool._boundary.blocks import (
     Block,
     BlockAttributes,
@@ -116,6 +123,11 @@ __all__ = [
     "_panic",
     "_spin",
     "analyse",
+    "bench_conditions",
+    "bench_export",
+    "bench_run",
+    "bench_state_root",
+    "bench_workloads",
     "block_hash",
     "decode_transactions",
     "dev_genesis",

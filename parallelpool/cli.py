@@ -21,6 +21,7 @@ from config.options import Option, Section, options, sections
 from config.reference import config_toml, help_text
 from config.values import from_text
 from parallelpool import __version__
+from parallelpool.bench import DEFAULT_SEED, Action, BenchOptions
 from parallelpool.errors import ConfigurationError, StartFailure
 from parallelpool.explain import ExplainOptions
 from parallelpool.replay import Mode, ReplayOptions
@@ -38,6 +39,8 @@ parallelpool: a geth-compatible parallel transaction pool daemon
   parallelpool export [flags] FILE [FIRST [LAST]] write stored blocks to an RLP file
   parallelpool replay [flags] PATH...             execute real blocks from files and check them
   parallelpool explain [flags] BLOCK...           say why blocks run as parallel as they do
+  parallelpool bench run [flags] [NAME...|FILE...] time workloads: plain revm, serial, parallel
+  parallelpool bench list|state-root|export NAME FILE
   parallelpool dumpconfig [flags]                 print the settings in force as TOML
   parallelpool version                            print the version
 
@@ -66,6 +69,35 @@ EXPLAIN: Final = Section(
 )
 
 
+BENCH: Final = Section(
+    keys=(),
+    title="Flags of bench",
+    options=(
+        Option(
+            ("threads",),
+            tuple[int, ...],
+            False,
+            (Range(1, 1_024),),
+            (1, 2),
+            "Threads of the parallel engine.",
+        ),
+        Option(("rounds",), int, False, (Range(1, 100_000),), 20, "Samples of each way."),
+        Option(("scale",), float, False, (), 1.0, "Share of the full size."),
+        Option(("seed",), int, False, (Range(0, 2**64 - 1),), DEFAULT_SEED, "Source of keys and choices."),
+        Option(("lists",), bool, False, (), False, "Time decoding, recovery and the receipts root too."),
+        Option(("json",), bool, False, (), False, "Print the whole result as JSON."),
+    ),
+)
+
+BENCH_ACTIONS: Final[dict[str, tuple[int, int]]] = {
+    "run": (0, 1_000),
+    "list": (0, 0),
+    "export": (2, 2),
+    "state-root": (0, 0),
+}
+"""Fewest and most words after each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Programs:
     """What the commands call. Each returns the exit code and may raise StartFailure or ConfigurationError."""
@@ -76,6 +108,7 @@ class Programs:
     """Settings, file, first and last block; `None` is the first and the last that there is."""
     replay: Callable[[ReplayOptions], int]
     explain: Callable[[NodeConfig, ExplainOptions], int]
+    bench: Callable[[BenchOptions], int]
 
 
 def main(words: Sequence[str], environment: Mapping[str, str], programs: Programs) -> int:
@@ -108,6 +141,9 @@ def _command(words: Sequence[str], environment: Mapping[str, str], programs: Pro
     if command == "explain":
         place = list(words).index(command)
         return _explain([*words[:place], *words[place + 1 :]], environment, programs)
+    if command == "bench":
+        place = list(words).index(command)
+        return _bench([*words[:place], *words[place + 1 :]], programs)
     if line.asks_help or command == "help":
         return _print_help(sections())
     if command == "version" or line.asks_version:
@@ -191,6 +227,36 @@ def _explain(words: Sequence[str], environment: Mapping[str, str], programs: Pro
     )
 
 
+def _bench(words: Sequence[str], programs: Programs) -> int:
+    line = read_command_line(words, BENCH.options)
+    if line.asks_help:
+        return _print_help([BENCH])
+    values = _own_values(BENCH, line.settings, problems := list(line.problems))
+    action, *names = line.arguments or ("",)
+    fewest, most = BENCH_ACTIONS.get(action, (0, 0))
+    if action not in BENCH_ACTIONS:
+        problems.append(f"bench: {action!r} is none of {', '.join(BENCH_ACTIONS)}")
+    elif not fewest <= len(names) <= most:
+        takes = {"export": "a workload's name and a file"}.get(action, "nothing more")
+        problems.append(f"bench {action}: takes {takes}")
+    if values["threads"] == ():
+        problems.append("--threads: names no number")
+    if problems:
+        raise ConfigurationError(problems)
+    return programs.bench(
+        BenchOptions(
+            action=cast("Action", action),  # one of BENCH_ACTIONS
+            names=names,
+            threads=cast("tuple[int, ...]", values["threads"]),
+            rounds=cast("int", values["rounds"]),
+            scale=cast("float", values["scale"]),
+            seed=cast("int", values["seed"]),
+            lists=bool(values["lists"]),
+            as_json=bool(values["json"]),
+        )
+    )
+
+
 def _own_values(
     section: Section, settings: Sequence[tuple[Option, str]], problems: list[str]
 ) -> dict[str, object]:
@@ -207,7 +273,7 @@ def _own_values(
 def _print_help(settings: Sequence[Section]) -> int:
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     print(USAGE)
-    if settings[0] not in (REPLAY, EXPLAIN):
+    if settings[0] not in (REPLAY, EXPLAIN, BENCH):
         first, *rest = settings
         settings = [Section((), first.title, (*first.options, CONFIG)), *rest]
     print("\n".join(help_text(settings, width)))

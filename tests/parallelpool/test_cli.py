@@ -39,6 +39,7 @@ class Recorder:
             ),
             replay=lambda settings: self.note("replay", settings),
             explain=lambda settings, wanted: self.note("explain", settings, wanted),
+            bench=lambda wanted: self.note("bench", wanted),
         )
 
 

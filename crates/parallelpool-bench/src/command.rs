@@ -114,15 +114,11 @@ impl Flags {
             "only" => self.only = value.split(',').map(String::from).collect(),
             _ => self.out = Some(value.into()),
         }
-        let in_range = self.threads.iter().all(|threads| (1..=1_024).contains(threads))
-            && (1..=100_000).contains(&self.rounds)
-            && self.scale > 0.0
-            && self.scale <= 1_000.0;
-        if in_range { Ok(()) } else { Err(Problem::wrong_use(format!("--{name}: {value} is out of range"))) }
+        Ok(())
     }
 
-    fn making<'a>(&self, workers: &'a Workers) -> Making<'a> {
-        Making { scale: self.scale, seed: self.seed, ..Making::new(workers) }
+    fn making<'a>(&self, workers: &'a Workers) -> Result<Making<'a>, CoreError> {
+        Making::of_size(workers, self.scale, self.seed)
     }
 }
 
@@ -153,7 +149,7 @@ fn list() {
 
 fn run(words: &[String], flags: &Flags) -> Result<(), Problem> {
     let workers = Workers::new(0)?;
-    let making = flags.making(&workers);
+    let making = flags.making(&workers)?;
     let names: Vec<String> = match flags.words.is_empty() {
         true => FAMILIES.iter().map(|family| family.name.into()).collect(),
         false => flags.words.clone(),
@@ -169,6 +165,7 @@ fn run(words: &[String], flags: &Flags) -> Result<(), Problem> {
     {
         return Err(Problem::wrong_use(format!("--only: no way {unknown:?}")));
     }
+    plan.check()?;
     let mut report = report(words, flags);
     for name in names {
         let workload = open(&name, &making)?;
@@ -191,7 +188,7 @@ fn export(flags: &Flags) -> Result<(), Problem> {
         return Err(Problem::wrong_use("export: takes a workload's name and a file"));
     };
     let workers = Workers::new(0)?;
-    Ok(file::write(&open(name, &flags.making(&workers))?, Path::new(path))?)
+    Ok(file::write(&open(name, &flags.making(&workers)?)?, Path::new(path))?)
 }
 
 fn measure_state_root(words: &[String], flags: &Flags) -> Result<(), Problem> {
@@ -199,7 +196,7 @@ fn measure_state_root(words: &[String], flags: &Flags) -> Result<(), Problem> {
         return Err(Problem::wrong_use(format!("state-root: no such thing as {word:?}")));
     }
     let workers = Workers::new(0)?;
-    let accounts = flags.making(&workers).count(state_root::ACCOUNTS);
+    let accounts = flags.making(&workers)?.count(state_root::ACCOUNTS);
     let mut report = report(words, flags);
     report.state_root = state_root::measure(accounts, flags.rounds, flags.seed, &workers)?;
     if !flags.json {

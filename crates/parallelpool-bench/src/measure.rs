@@ -41,6 +41,20 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// [`CoreError::InvalidArgument`] for numbers that make no sense.
+    pub fn check(&self) -> Result<(), CoreError> {
+        const MOST_THREADS: usize = 1_024;
+        const MOST_ROUNDS: usize = 100_000;
+        let refuse = |what: String| Err(CoreError::InvalidArgument(what));
+        if self.threads.is_empty() || self.threads.iter().any(|count| !(1..=MOST_THREADS).contains(count)) {
+            return refuse(format!("threads must be from 1 to {MOST_THREADS}, not {:?}", self.threads));
+        }
+        if !(1..=MOST_ROUNDS).contains(&self.rounds) {
+            return refuse(format!("rounds must be from 1 to {MOST_ROUNDS}, not {}", self.rounds));
+        }
+        Ok(())
+    }
+
     /// The greatest thread count; at least one.
     pub fn most_threads(&self) -> usize {
         self.threads.iter().copied().max().unwrap_or(1).max(1)
@@ -204,6 +218,7 @@ impl Measured {
 /// [`CoreError::InvalidArgument`] if one of its blocks is not valid, [`CoreError::Divergence`] if
 /// two ways of executing it differ.
 pub fn measure(workload: &Workload, plan: &Plan) -> Result<Measured, CoreError> {
+    plan.check()?;
     let workers = Arc::new(Workers::new(plan.most_threads())?);
     let blocks = workload.blocks.iter().map(|block| measure_block(block, plan, &workers));
     Ok(Measured {

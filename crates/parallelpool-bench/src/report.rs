@@ -184,8 +184,13 @@ pub struct ListReport {
 impl Report {
     /// The document, indented.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("numbers, texts and lists have a JSON form")
+        to_json(self)
     }
+}
+
+/// Any part of a report as a document, indented.
+pub fn to_json<T: Serialize + ?Sized>(part: &T) -> String {
+    serde_json::to_string_pretty(part).expect("numbers, texts and lists have a JSON form")
 }
 
 impl WorkloadReport {

@@ -10,6 +10,7 @@
 use pyo3::prelude::*;
 
 mod analysis;
+mod bench;
 mod blocks;
 mod chain;
 mod convert;
@@ -33,6 +34,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::analysis::{PyAnalysis, PyModelAnalysis, PyParallelism, analyse};
+    #[pymodule_export]
+    use crate::bench::{bench_conditions, bench_export, bench_run, bench_state_root, bench_workloads};
     #[pymodule_export]
     use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
     #[pymodule_export]

@@ -24,8 +24,8 @@ fn flags_are_read_in_both_forms() {
 fn wrong_words_are_refused() {
     assert_eq!(refusal("run --threads"), "--threads needs a value");
     assert_eq!(refusal("run --rounds few"), "--rounds: \"few\" is no number");
-    assert_eq!(refusal("run --threads 1,0"), "--threads: 1,0 is out of range");
-    assert_eq!(refusal("run --scale NaN"), "--scale: NaN is out of range");
+    assert_eq!(refusal("run --threads 1,0"), "threads must be from 1 to 1024, not [1, 0]");
+    assert_eq!(refusal("run --scale NaN"), "scale must be above 0 and at most 1000, not NaN");
     assert_eq!(refusal("run --json=yes"), "--json takes no value");
     assert!(refusal("run --fast").starts_with("unknown flag --fast"));
     assert!(refusal("measure").starts_with("unknown command \"measure\""));

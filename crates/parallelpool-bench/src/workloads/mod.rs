@@ -200,6 +200,15 @@ impl<'a> Making<'a> {
         Self { scale: 1.0, seed: DEFAULT_SEED, workers, recorded: mainnet::default_folder() }
     }
 
+    /// Another size or seed. [`CoreError::InvalidArgument`] for a scale that makes no sense.
+    pub fn of_size(workers: &'a Workers, scale: f64, seed: u64) -> Result<Self, CoreError> {
+        const MOST: f64 = 1_000.0;
+        if scale > 0.0 && scale <= MOST {
+            return Ok(Self { scale, seed, ..Self::new(workers) });
+        }
+        Err(CoreError::InvalidArgument(format!("scale must be above 0 and at most {MOST}, not {scale}")))
+    }
+
     /// `full` at this scale, at least one.
     pub fn count(&self, full: usize) -> usize {
         // Sizes are far below 2^52, so the way through a float is exact at scale 1.

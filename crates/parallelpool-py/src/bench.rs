@@ -1,0 +1,86 @@
+//! Benchmarks: made and recorded workloads, and what executing them takes.
+//!
+//! Results are JSON documents, as the benchmark program writes them.
+
+use std::path::PathBuf;
+
+use parallelpool_bench::measure::{Plan, measure};
+use parallelpool_bench::report::{Conditions, WorkloadReport, to_json};
+use parallelpool_bench::workloads::{FAMILIES, Making};
+use parallelpool_bench::{command, file, state_root};
+use parallelpool_core::workers::Workers;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::convert;
+use crate::detach::detached;
+
+/// Names and descriptions.
+#[pyfunction]
+pub fn bench_workloads() -> Vec<(&'static str, &'static str)> {
+    FAMILIES.iter().map(|family| (family.name, family.description)).collect()
+}
+
+/// Measures one workload.
+#[pyfunction]
+#[pyo3(signature = (name, /, *, threads, rounds, scale, seed, lists = false))]
+pub fn bench_run<'py>(
+    py: Python<'py>,
+    name: &str,
+    threads: Vec<usize>,
+    rounds: usize,
+    scale: f64,
+    seed: u64,
+    lists: bool,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let plan = Plan { threads, rounds, lists, only: Vec::new() };
+    let document = detached(py, || {
+        plan.check()?;
+        let workers = Workers::new(0)?;
+        let workload = command::open(name, &Making::of_size(&workers, scale, seed)?)?;
+        Ok(to_json(&WorkloadReport::new(&measure(&workload, &plan)?)))
+    })?;
+    Ok(convert::bytes(py, document))
+}
+
+/// Writes one workload to a file.
+#[pyfunction]
+#[pyo3(signature = (name, path, /, *, scale, seed))]
+pub fn bench_export(py: Python<'_>, name: &str, path: PathBuf, scale: f64, seed: u64) -> PyResult<()> {
+    detached(py, || {
+        let workers = Workers::new(0)?;
+        file::write(&command::open(name, &Making::of_size(&workers, scale, seed)?)?, &path)
+    })
+}
+
+/// Measures state root and commit.
+#[pyfunction]
+#[pyo3(signature = (*, rounds, scale, seed))]
+pub fn bench_state_root(
+    py: Python<'_>,
+    rounds: usize,
+    scale: f64,
+    seed: u64,
+) -> PyResult<Bound<'_, PyBytes>> {
+    let document = detached(py, || {
+        Plan { threads: vec![1], rounds, lists: false, only: Vec::new() }.check()?;
+        let workers = Workers::new(0)?;
+        let accounts = Making::of_size(&workers, scale, seed)?.count(state_root::ACCOUNTS);
+        Ok(to_json(&state_root::measure(accounts, rounds, seed, &workers)?))
+    })?;
+    Ok(convert::bytes(py, document))
+}
+
+/// Machine, build and command.
+#[pyfunction]
+#[pyo3(signature = (command_line, /, *, rounds, scale, seed))]
+pub fn bench_conditions(
+    py: Python<'_>,
+    command_line: Vec<String>,
+    rounds: usize,
+    scale: f64,
+    seed: u64,
+) -> PyResult<Bound<'_, PyBytes>> {
+    let document = detached(py, || Ok(to_json(&Conditions::here(command_line, seed, scale, rounds))))?;
+    Ok(convert::bytes(py, document))
+}

@@ -1,0 +1,36 @@
+"""Benchmarks. Results are JSON documents as `docs/benchmarks.md` describes them."""
+
+from collections.abc import Sequence
+
+def bench_workloads() -> list[tuple[str, str]]:
+    """(name, description) of each workload that can be made."""
+
+def bench_run(
+    name: str,
+    /,
+    *,
+    threads: Sequence[int],
+    rounds: int,
+    scale: float,
+    seed: int,
+    lists: bool = False,
+) -> bytes:
+    """
+    Measures a workload, a block file or a folder of recorded blocks: one item of the result's `workloads`.
+
+    Raises CoreInvalidArgument for an unknown name, an unreadable file, a block that is not valid or numbers
+    out of range; CoreDivergence where two ways of executing a block come to different results.
+    """
+
+def bench_export(name: str, path: str, /, *, scale: float, seed: int) -> None:
+    """
+    Writes `{env, preState, transactions}`, packed if `path` ends in `.gz`.
+
+    Raises CoreInvalidArgument for an unknown name, for several blocks, and where the file cannot be written.
+    """
+
+def bench_state_root(*, rounds: int, scale: float, seed: int) -> bytes:
+    """Measures state root and commit in a temporary folder: the result's `stateRoot`."""
+
+def bench_conditions(command_line: Sequence[str], /, *, rounds: int, scale: float, seed: int) -> bytes:
+    """Machine, build and command: the result's `conditions`."""
