@@ -47,8 +47,10 @@ from parallelpool.events import EventBus, HeadChanged
 
 __all__ = [
     "Account",
+    "AccountAccesses",
     "AccountProof",
     "Block",
+    "BlockAccessList",
     "BlockAttributes",
     "BlockRefused",
     "BuiltBlock",
@@ -83,6 +85,22 @@ AccountProof: TypeAlias = tuple[
     Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]
 ]
 """(account, storage root, account proof, (slot, value, proof) each)."""
+
+AccountAccesses: TypeAlias = tuple[
+    bytes,
+    tuple[tuple[bytes, tuple[tuple[int, bytes], ...]], ...],
+    tuple[bytes, ...],
+    tuple[tuple[int, int], ...],
+    tuple[tuple[int, int], ...],
+    tuple[tuple[int, bytes], ...],
+]
+"""
+(address, changed slots, read slots, balances, nonces, codes). What changed is (index, value afterwards) each:
+index 0 is before the transactions, 1 the first of them.
+"""
+
+BlockAccessList: TypeAlias = tuple[bytes, tuple[AccountAccesses, ...]]
+"""(encoding, accounts in ascending order)."""
 
 
 class EmbeddedChain:
@@ -162,6 +180,10 @@ class EmbeddedChain:
     async def receipts(self, number: int, /) -> tuple[Receipt, ...] | None:
         """Receipts of a canonical block."""
         return await self._lanes.queries.run(self.core.receipts, number)
+
+    async def block_access_list(self, number: int, /) -> BlockAccessList | None:
+        """What a canonical block touched and left, by executing it again. Raises StateUnavailable."""
+        return await self._lanes.queries.run(self.core.block_access_list, number)
 
     async def logs(
         self,

@@ -45,6 +45,16 @@ AccountProof: TypeAlias = (
 """(account, storage root, account proof, (slot, value, proof) each)."""
 
 
+AccountAccesses: TypeAlias = (
+    "tuple[bytes, tuple[tuple[bytes, tuple[tuple[int, bytes], ...]], ...], tuple[bytes, ...],"
+    " tuple[tuple[int, int], ...], tuple[tuple[int, int], ...], tuple[tuple[int, bytes], ...]]"
+)
+"""(address, changed slots, read slots, balances, nonces, codes); what changed is (index, value) each."""
+
+BlockAccessList: TypeAlias = "tuple[bytes, tuple[AccountAccesses, ...]]"
+"""(encoding, accounts in ascending order)."""
+
+
 class Chain(Protocol):
     """Blocks and state: `parallelpool.chain`, a thin wrapper over the engine's chain, its names unchanged."""
 
@@ -69,6 +79,7 @@ class Chain(Protocol):
     async def block_by_number(self, number: int, /) -> Block | None: ...
     async def block_by_hash(self, block_hash: bytes, /) -> Block | None: ...
     async def receipts(self, number: int, /) -> tuple[Receipt, ...] | None: ...
+    async def block_access_list(self, number: int, /) -> BlockAccessList | None: ...
     async def logs(
         self,
         first: int,

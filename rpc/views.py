@@ -132,6 +132,8 @@ def header_fields(header: Header) -> dict[str, Json]:
         view["baseFeePerGas"] = to_quantity(header.base_fee_per_gas)
     if header.blob_gas_used is not None:
         view["blobGasUsed"] = to_quantity(header.blob_gas_used)
+    if header.block_access_list_hash is not None:
+        view["blockAccessListHash"] = to_data(header.block_access_list_hash)
     view["difficulty"] = to_quantity(header.difficulty)
     if header.excess_blob_gas is not None:
         view["excessBlobGas"] = to_quantity(header.excess_blob_gas)
@@ -151,6 +153,8 @@ def header_fields(header: Header) -> dict[str, Json]:
     if header.requests_hash is not None:
         view["requestsHash"] = to_data(header.requests_hash)
     view["sha3Uncles"] = to_data(header.ommers_hash)
+    if header.slot_number is not None:
+        view["slotNumber"] = to_quantity(header.slot_number)
     view["stateRoot"] = to_data(header.state_root)
     view["timestamp"] = to_quantity(header.timestamp)
     view["transactionsRoot"] = to_data(header.transactions_root)

@@ -76,6 +76,10 @@ class Header:
     @property
     def requests_hash(self) -> bytes | None: ...
     @property
+    def block_access_list_hash(self) -> bytes | None: ...
+    @property
+    def slot_number(self) -> int | None: ...
+    @property
     def raw(self) -> bytes:
         """RLP."""
 

@@ -1,7 +1,7 @@
 """The embedded chain."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import TypeAlias, final
 
 from parallelpool._boundary.batches import AccessSet
 from parallelpool._boundary.blocks import (
@@ -16,6 +16,19 @@ from parallelpool._boundary.blocks import (
 from parallelpool._boundary.replaying import ReplayBlock
 from parallelpool._boundary.simulation import CallOutcome, CallRequest
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
+
+AccountAccesses: TypeAlias = tuple[
+    bytes,
+    tuple[tuple[bytes, tuple[tuple[int, bytes], ...]], ...],
+    tuple[bytes, ...],
+    tuple[tuple[int, int], ...],
+    tuple[tuple[int, int], ...],
+    tuple[tuple[int, bytes], ...],
+]
+"""
+(address, changed slots, read slots, balances, nonces, codes). What changed is (index, value afterwards) each:
+index 0 is before the transactions, 1 the first of them.
+"""
 
 @final
 class Account:
@@ -72,6 +85,12 @@ class Chain:
     def block_by_hash(self, block_hash: bytes, /) -> Block | None: ...
     def receipts(self, number: int, /) -> tuple[Receipt, ...] | None:
         """Receipts of a canonical block in transaction order."""
+    def block_access_list(self, number: int, /) -> tuple[bytes, tuple[AccountAccesses, ...]] | None:
+        """
+        (encoding, accounts) of a canonical block's access list, by executing the block again.
+
+        Raises StateUnavailable where the parent's state is not kept.
+        """
     def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
         """(block number, index in the block) of a mined transaction."""
     def logs(

@@ -8,6 +8,7 @@ from rpc.backend import Backend
 from rpc.block_reference import BlockReference, block_reference, find_header, require_header
 from rpc.errors import Json, RpcError
 from rpc.method import Method, MethodTable
+from rpc.namespaces.eth_access_lists import access_list
 from rpc.parameters import required
 from rpc.quantities import hash32, to_data
 
@@ -27,6 +28,7 @@ class DebugMethods:
             "debug_getRawBlock": Method(self.get_raw_block, at_block),
             "debug_getRawTransaction": Method(self.get_raw_transaction, required(hash32)),
             "debug_getRawReceipts": Method(self.get_raw_receipts, at_block),
+            "debug_getRawBlockAccessList": Method(self.get_raw_block_access_list, at_block),
         }
 
     def get_raw_header(self, reference: BlockReference) -> Json:
@@ -56,3 +58,8 @@ class DebugMethods:
         header = find_header(self._chain, reference)
         receipts = await self._chain.receipts(header.number) if header is not None else None
         return [to_data(receipt.raw) for receipt in receipts] if receipts is not None else None
+
+    async def get_raw_block_access_list(self, reference: BlockReference) -> Json:
+        """RLP of a block's access list."""
+        raw, _ = await access_list(self._chain, reference)
+        return to_data(raw)

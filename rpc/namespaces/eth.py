@@ -10,6 +10,7 @@ from rpc.errors import Json
 from rpc.filters import FilterBook
 from rpc.log_query import LogQuery
 from rpc.method import Method, MethodTable
+from rpc.namespaces.eth_access_lists import AccessListMethods
 from rpc.namespaces.eth_blocks import BlockMethods
 from rpc.namespaces.eth_calls import CallMethods
 from rpc.namespaces.eth_fees import FeeMethods
@@ -32,6 +33,7 @@ class EthMethods:
         self._parts = (
             StateMethods(backend),
             BlockMethods(backend, blocks),
+            AccessListMethods(backend),
             self.calls,
             self.fees,
             SubmitMethods(backend, blocks, settings),

@@ -19,7 +19,7 @@ from rpc.views import BLOB
 if TYPE_CHECKING:
     from parallelpool.chain import Block, Header, Log, Receipt
     from parallelpool.transaction import Transaction
-    from rpc.backend import Batches, Chain, Ingress, Pool, Producer
+    from rpc.backend import Batches, BlockAccessList, Chain, Ingress, Pool, Producer
 
 CHAIN_ID = 31337
 GWEI = 10**9
@@ -61,6 +61,8 @@ class FakeHeader:
     excess_blob_gas: int | None = 0
     parent_beacon_block_root: bytes | None = bytes(32)
     requests_hash: bytes | None = bytes(32)
+    block_access_list_hash: bytes | None = None
+    slot_number: int | None = None
     raw: bytes = bytes(600)
 
 
@@ -155,6 +157,8 @@ class FakeChain:
         self.blocks: list[tuple[FakeBlock, tuple[FakeReceipt, ...]]] = [(FakeBlock(genesis), ())]
         self.reads = 0
         """Blocks that were read with their body."""
+        self.list_failure: Exception | None = None
+        """What asking for an access list raises."""
 
     def append(
         self,
@@ -220,6 +224,11 @@ class FakeChain:
 
     async def receipts(self, number: int, /) -> tuple[FakeReceipt, ...] | None:
         return self.blocks[number][1] if 0 <= number < len(self.blocks) else None
+
+    async def block_access_list(self, number: int, /) -> BlockAccessList | None:
+        if self.list_failure is not None:
+            raise self.list_failure
+        return (b"\xc0", ()) if 0 <= number < len(self.blocks) else None
 
     async def logs(
         self,

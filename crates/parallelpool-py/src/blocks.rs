@@ -118,6 +118,14 @@ impl PyHeader {
         self.inner.header.requests_hash.map(|hash| convert::bytes(py, hash))
     }
     #[getter]
+    fn block_access_list_hash<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.inner.header.block_access_list_hash.map(|hash| convert::bytes(py, hash))
+    }
+    #[getter]
+    fn slot_number(&self) -> Option<u64> {
+        self.inner.header.slot_number
+    }
+    #[getter]
     fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         convert::bytes(py, alloy_rlp::encode(&self.inner.header))
     }

@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::access_lists;
 use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, receipts};
 use crate::convert;
 use crate::detach::detached;
@@ -164,6 +165,16 @@ impl PyChain {
     fn receipts<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let chain = self.get()?;
         detached(py, || chain.receipts(number))?.map(|found| receipts(py, found)).transpose()
+    }
+    #[pyo3(signature = (number, /))]
+    fn block_access_list<'py>(
+        &self,
+        py: Python<'py>,
+        number: u64,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, Bound<'py, PyTuple>)>> {
+        let chain = self.get()?;
+        let list = detached(py, || chain.block_access_list(number))?;
+        list.map(|list| access_lists::rows(py, &list)).transpose()
     }
     #[pyo3(signature = (tx_hash, /))]
     fn transaction_location(&self, py: Python<'_>, tx_hash: &[u8]) -> PyResult<Option<(u64, u32)>> {

@@ -9,6 +9,7 @@
 
 use pyo3::prelude::*;
 
+mod access_lists;
 mod analysis;
 mod bench;
 mod blocks;
