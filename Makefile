@@ -81,8 +81,10 @@ demo: build install ## show the whole line, from signed bytes to receipts, on a 
 	@$(VENV)/bin/python -m examples.demo $(ARGS)
 
 .PHONY: bench
-bench: build ## time real blocks, serial against parallel
-	@$(VENV)/bin/parallelpool replay "$(FIXTURES)/mainnet" --mode both $(ARGS)
+bench: ## time every workload with all optimization; the result goes to benches/results/
+	@mkdir -p benches/results
+	PARALLELPOOL_FIXTURES="$(FIXTURES)" cargo run --profile dist --locked -p parallelpool-bench -- \
+	    run --lists --out "benches/results/$$(date +%Y-%m-%d)-$$(git rev-parse --short=12 HEAD).json" $(ARGS)
 
 # ---------------------------------------------------------------- checking
 
