@@ -57,7 +57,7 @@ def execute(exported: dict[str, Any]) -> Verdict:
 
     Raises the specification's own exceptions where it holds the block to be invalid, KeyError for an unknown fork.
     """
-    fork = _Fork(FORKS[exported["fork"]])
+    fork = Fork(FORKS[exported["fork"]])
     block = exported["block"]
     state = fork.state_of(exported["pre"], exported["codes"])
     environment = fork.environment(block, state)
@@ -74,8 +74,8 @@ def execute(exported: dict[str, Any]) -> Verdict:
     return fork.verdict(output, state)
 
 
-class _Fork:
-    """The modules of one fork."""
+class Fork:
+    """The specification's modules of one fork."""
 
     def __init__(self, name: str) -> None:
         def module(path: str) -> ModuleType:
@@ -105,6 +105,33 @@ class _Fork:
             for slot, value in account["storage"].items():
                 self.state.set_storage(state, address, Bytes32(_bytes(slot)), U256(int(value, 16)))
         return state
+
+    def state_of_genesis(self, alloc: dict[str, dict[str, Any]]) -> Any:
+        """The state of a genesis document's `alloc` as geth writes it."""
+        accounts, codes = {}, {}
+        for address, account in alloc.items():
+            code = account.get("code", "0x")
+            code_hash = _hex(keccak256(_bytes(code)))
+            codes[code_hash] = code
+            accounts[address] = {
+                "nonce": hex(_any_base(account.get("nonce", "0x0"))),
+                "balance": hex(_any_base(account["balance"])),
+                "codeHash": code_hash,
+                "storage": account.get("storage", {}),
+            }
+        return self.state_of(accounts, codes)
+
+    def taken_over(self, state: Any) -> Any:
+        """The same state in the types of this fork; `state` is of another."""
+        mine = self.state.State()
+        for address, account in state._main_trie._data.items():
+            if account is not None:
+                kind = self.accounts.Account
+                self.state.set_account(mine, address, kind(account.nonce, account.balance, account.code))
+        for address, storage in state._storage_tries.items():
+            for slot, value in storage._data.items():
+                self.state.set_storage(mine, address, slot, value)
+        return mine
 
     def environment(self, block: dict[str, Any], state: Any) -> Any:
         known = {
@@ -175,6 +202,10 @@ class _Fork:
             for address, account in accounts.items()
             if account is not None
         }
+
+
+def _any_base(number: str | int) -> int:
+    return number if isinstance(number, int) else int(number, 0)
 
 
 def _bytes(text: str) -> bytes:
