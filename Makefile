@@ -93,7 +93,7 @@ test: lint typecheck test-rust test-python ## check everything: lint, types, Rus
 
 .PHONY: test-all
 # Random blocks for the parallel executor; make test runs 2,000. Schedules of its workers: 10,000.
-test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 15000
+test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 100000
 test-all: export PARALLELPOOL_SCHEDULES ?= 500000
 test-all: lint typecheck test-rust clients oracle-blocks ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)

@@ -152,8 +152,10 @@ fn assert_all_orders_agree(seed: u64, conflicts: &mut u64) {
 #[test]
 fn any_order_of_steps_gives_the_serial_result_on_random_blocks() {
     let asked = std::env::var("PARALLELPOOL_RANDOM_BLOCKS").ok().and_then(|count| count.parse().ok());
+    // A tenth: each block is executed in three orders, on one thread.
+    let asked = asked.map(|count: u64| count / 10);
     let mut conflicts = 0;
-    for seed in 0..asked.unwrap_or(600).max(600) {
+    for seed in 0..asked.unwrap_or_default().max(600) {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             assert_all_orders_agree(seed, &mut conflicts);
         }));
