@@ -75,6 +75,9 @@ impl Turns {
 
     /// Helpers for a run, at most `wanted`: all that no other run has.
     pub(super) fn promise(&self, wanted: usize) -> usize {
+        if wanted == 0 {
+            return 0;
+        }
         let mut helpers = self.helpers.lock();
         let promised = wanted.min(helpers.all - helpers.promised);
         helpers.promised += promised;
