@@ -7,8 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::memory::SlotId;
-use super::sync::{AtomicBool, Mutex, Ordering, RwLock};
+use super::sync::{AtomicBool, Ordering, RwLock};
 use super::versions::Versions;
 use crate::error::StateError;
 use crate::evm::credit;
@@ -72,14 +71,12 @@ struct Fields {
     pending: Vec<(u32, Pending)>,
 }
 
-/// What few accounts need: contracts whose storage changes, accounts that are destroyed.
+/// What few accounts need: those that are destroyed or created where something was.
 #[derive(Debug, Default)]
 pub(super) struct StorageCell {
     pub(super) base_has_storage: OnceLock<bool>,
     /// All slots at once were cleared by these transactions.
     pub(super) clearings: Versions<()>,
-    /// Slots that any transaction wrote, aborted ones too.
-    pub(super) slots: Mutex<Vec<SlotId>>,
 }
 
 impl AccountCell {

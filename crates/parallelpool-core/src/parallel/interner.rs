@@ -3,16 +3,21 @@
 //! In: full keys, from any thread. Out: ids from 0 on, the same for equal keys, and one cell of
 //! state per id. Hashes are keyed with a seed of this interner and only narrow the search: keys
 //! are compared in full, so no two ever share a cell. Cells stay where they are until the interner goes.
+//!
+//! A key that is known is found without a lock. Tables never move: when one is full enough, the next
+//! and larger one takes the new keys, and a search goes through all there are, newest first.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::OnceLock;
 
-use hashbrown::HashTable;
+use super::sync::{AtomicU32, AtomicU64, KeyedHash, Mutex, Ordering};
 
-use super::sync::{AtomicU32, KeyedHash, Ordering, RwLock};
-
-/// Locks by which lookups are spread; a power of two.
+/// Parts by which insertions are spread; a power of two.
 const SHARDS: usize = 32;
+/// Tables of one shard, each twice as large as the one before.
+const TABLES: usize = 24;
+/// Places of a shard's first table at least; a power of two.
+const FEWEST_PLACES: usize = 32;
 /// Cells of the first segment; each further one holds twice as many.
 const FIRST_SEGMENT: u32 = 32;
 /// Enough segments for every 32-bit id.
@@ -22,18 +27,43 @@ const SEGMENTS: usize = 28;
 #[derive(Debug)]
 pub(super) struct Interner<K, C> {
     hasher: KeyedHash,
-    shards: Box<[RwLock<HashTable<u32>>]>,
+    shards: Box<[Shard]>,
+    /// Places of each shard's first table.
+    first_places: usize,
     next: AtomicU32,
     segments: [OnceLock<Segment<K, C>>; SEGMENTS],
 }
 
 type Segment<K, C> = Box<[OnceLock<(K, C)>]>;
 
+/// Neighbours must not share a cache line: each is locked by another thread.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    tables: [OnceLock<Table>; TABLES],
+    /// Keys in the newest table. Held while one is added.
+    newest: Mutex<Newest>,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    table: usize,
+    keys: usize,
+}
+
+/// Places hold a part of the hash above the id, or [`FREE`].
+type Table = Box<[AtomicU64]>;
+
+const FREE: u64 = u64::MAX;
+
 impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
-    pub(super) fn new() -> Self {
+    /// An interner that holds about `expected` keys without growing.
+    pub(super) fn new(expected: usize) -> Self {
+        let shard = || Shard { tables: [const { OnceLock::new() }; TABLES], newest: Mutex::default() };
         Self {
             hasher: KeyedHash::default(),
-            shards: (0..SHARDS).map(|_| RwLock::new(HashTable::new())).collect(),
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            first_places: (2 * expected / SHARDS).next_power_of_two().max(FEWEST_PLACES),
             next: AtomicU32::new(0),
             segments: [const { OnceLock::new() }; SEGMENTS],
         }
@@ -42,22 +72,11 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
     /// The key's id; a new one with an empty cell if the key was never seen.
     pub(super) fn intern(&self, key: K) -> u32 {
         let hash = self.hasher.hash_one(key);
-        // The table takes its own bits from both ends of the hash.
         let shard = &self.shards[(hash >> 32) as usize % SHARDS];
-        let is_same = |id: &u32| *self.key(*id) == key;
-        if let Some(id) = shard.read().find(hash, is_same) {
-            return *id;
+        match self.find(shard, hash, key) {
+            Some(id) => id,
+            None => self.add(shard, hash, key),
         }
-        let mut table = shard.write();
-        if let Some(id) = table.find(hash, is_same) {
-            return *id;
-        }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (segment, offset) = position(id);
-        let segment = self.segments[segment].get_or_init(|| new_segment(segment));
-        assert!(segment[offset].set((key, C::default())).is_ok(), "an id is handed out once");
-        table.insert_unique(hash, id, |id| self.hasher.hash_one(self.key(*id)));
-        id
     }
 
     /// The key behind an id.
@@ -75,11 +94,80 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
         self.next.load(Ordering::Acquire)
     }
 
+    fn find(&self, shard: &Shard, hash: u64, key: K) -> Option<u32> {
+        let mut tables = shard.tables.iter().map_while(OnceLock::get);
+        let first = tables.next()?;
+        // Newest first where there are several; mostly there is one.
+        let mut later: smallvec::SmallVec<[&Table; 4]> = tables.collect();
+        while let Some(table) = later.pop() {
+            if let Some(id) = self.find_in(table, hash, key) {
+                return Some(id);
+            }
+        }
+        self.find_in(first, hash, key)
+    }
+
+    fn find_in(&self, table: &Table, hash: u64, key: K) -> Option<u32> {
+        for place in places(table, hash) {
+            // Acquire: whoever sees the id sees the entry.
+            let found = place.load(Ordering::Acquire);
+            if found == FREE {
+                return None;
+            }
+            let id = found as u32;
+            if found >> 32 == tag(hash) && *self.key(id) == key {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn add(&self, shard: &Shard, hash: u64, key: K) -> u32 {
+        let mut newest = shard.newest.lock();
+        // Another thread may have been here first.
+        if let Some(id) = self.find(shard, hash, key) {
+            return id;
+        }
+        let mut table = self.table(shard, newest.table);
+        // Half full at most, so that searches end soon.
+        if 2 * newest.keys >= table.len() {
+            *newest = Newest { table: newest.table + 1, keys: 0 };
+            table = self.table(shard, newest.table);
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (segment, offset) = position(id);
+        let segment = self.segments[segment].get_or_init(|| new_segment(segment));
+        assert!(segment[offset].set((key, C::default())).is_ok(), "an id is handed out once");
+        let place = places(table, hash).find(|place| place.load(Ordering::Relaxed) == FREE);
+        let place = place.expect("tables are never full");
+        place.store(tag(hash) << 32 | u64::from(id), Ordering::Release);
+        newest.keys += 1;
+        id
+    }
+
+    fn table<'s>(&self, shard: &'s Shard, index: usize) -> &'s Table {
+        shard.tables[index]
+            .get_or_init(|| (0..self.first_places << index).map(|_| AtomicU64::new(FREE)).collect())
+    }
+
     fn entry(&self, id: u32) -> &(K, C) {
         let (segment, offset) = position(id);
         let cell = self.segments[segment].get().and_then(|segment| segment[offset].get());
         cell.expect("ids come from this interner")
     }
+}
+
+/// The upper half of the hash; the lower one chooses the place.
+fn tag(hash: u64) -> u64 {
+    // Never all ones together with an id of all ones, which would be a free place.
+    (hash >> 32) & 0x7fff_ffff
+}
+
+/// The places where a key with this hash may lie, in order.
+fn places(table: &Table, hash: u64) -> impl Iterator<Item = &AtomicU64> {
+    let start = hash as usize & (table.len() - 1);
+    table[start..].iter().chain(&table[..start])
 }
 
 fn position(id: u32) -> (usize, usize) {
@@ -110,13 +198,25 @@ mod tests {
 
     #[test]
     fn equal_keys_share_an_id_and_others_do_not() {
-        let interner = Interner::<u64, ()>::new();
+        let interner = Interner::<u64, ()>::new(0);
         let ids: Vec<u32> = (0..1_000).map(|key| interner.intern(key)).collect();
         let again: Vec<u32> = (0..1_000).map(|key| interner.intern(key)).collect();
 
         assert_eq!(ids, again);
         assert_eq!(ids, (0..1_000).collect::<Vec<u32>>());
         assert!((0..1_000).all(|key| *interner.key(ids[key as usize]) == key));
+    }
+
+    #[test]
+    fn keys_are_found_when_tables_were_added_and_when_they_were_not() {
+        for expected in [0, 100_000] {
+            let interner = Interner::<u64, ()>::new(expected);
+            let ids: Vec<u32> = (0..100_000).map(|key| interner.intern(key * key)).collect();
+            let again: Vec<u32> = (0..100_000).rev().map(|key| interner.intern(key * key)).collect();
+
+            assert!(ids.iter().eq(again.iter().rev()));
+            assert_eq!(interner.len(), 100_000);
+        }
     }
 
     /// A key whose hash is the same for all of its kind.
@@ -131,7 +231,7 @@ mod tests {
 
     #[test]
     fn keys_with_one_hash_stay_apart() {
-        let interner = Interner::<Colliding, ()>::new();
+        let interner = Interner::<Colliding, ()>::new(0);
         let ids: Vec<u32> = (0..200).map(|key| interner.intern(Colliding(key))).collect();
         let again: Vec<u32> = (0..200).map(|key| interner.intern(Colliding(key))).collect();
 
@@ -141,7 +241,7 @@ mod tests {
 
     #[test]
     fn threads_that_intern_the_same_keys_agree() {
-        let interner = Interner::<u64, ()>::new();
+        let interner = Interner::<u64, ()>::new(0);
         let all: Vec<Vec<u32>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|thread| {

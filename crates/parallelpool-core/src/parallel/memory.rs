@@ -8,13 +8,14 @@
 //! A slot's value may come from three places: its own newest writer, the account's newest clearing
 //! (destroyed or created anew) if that is not older, or the view.
 
+use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use revm::state::AccountId as AccountHint;
 
-use super::accounts::{AccountCell, Pending, StorageCell};
+use super::accounts::{AccountCell, Pending};
 use super::interner::Interner;
 use super::reads::ReadLog;
 use super::sync::RwLock;
@@ -22,7 +23,7 @@ use super::versions::Versions;
 use crate::error::StateError;
 use crate::evm::{AccountWrite, TxExecution};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
-use crate::state::overlay::{canonical_change, new_code_hash};
+use crate::state::overlay::new_code_hash;
 use crate::state::{Account, AccountChange, StateChanges, StateView};
 
 /// An account of this block.
@@ -44,6 +45,21 @@ impl AccountId {
 /// A slot of this block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct SlotId(u32);
+
+/// A slot of an account of this block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SlotKey {
+    account: AccountId,
+    slot: U256,
+}
+
+impl Hash for SlotKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Word by word: as bytes it would take the hasher's way for long inputs.
+        state.write_u32(self.account.0);
+        self.slot.as_limbs().iter().for_each(|limb| state.write_u64(*limb));
+    }
+}
 
 /// Where a transaction is expected to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,14 +83,20 @@ struct SlotCell {
 pub(super) struct VersionedState<V> {
     base: V,
     accounts: Interner<Address, AccountCell>,
-    slots: Interner<(AccountId, U256), SlotCell>,
+    slots: Interner<SlotKey, SlotCell>,
     /// Code that came into being. Content-addressed, so what an aborted execution left is harmless.
     codes: RwLock<HashMap<B256, Bytecode, RandomState>>,
 }
 
 impl<V: StateView> VersionedState<V> {
-    pub(super) fn new(base: V) -> Self {
-        Self { base, accounts: Interner::new(), slots: Interner::new(), codes: RwLock::default() }
+    /// The state of a block with so many transactions, nothing written yet.
+    pub(super) fn new(base: V, transactions: usize) -> Self {
+        Self {
+            base,
+            accounts: Interner::new(2 * transactions),
+            slots: Interner::new(2 * transactions),
+            codes: RwLock::default(),
+        }
     }
 
     pub(super) fn account_id(&self, address: Address) -> AccountId {
@@ -82,7 +104,7 @@ impl<V: StateView> VersionedState<V> {
     }
 
     pub(super) fn slot_id(&self, account: AccountId, slot: U256) -> SlotId {
-        SlotId(self.slots.intern((account, slot)))
+        SlotId(self.slots.intern(SlotKey { account, slot }))
     }
 
     pub(super) fn address(&self, id: AccountId) -> Address {
@@ -90,7 +112,7 @@ impl<V: StateView> VersionedState<V> {
     }
 
     pub(super) fn slot_key(&self, id: SlotId) -> (Address, U256) {
-        let (account, slot) = *self.slots.key(id.0);
+        let SlotKey { account, slot } = *self.slots.key(id.0);
         (self.address(account), slot)
     }
 
@@ -110,32 +132,29 @@ impl<V: StateView> VersionedState<V> {
 
     /// The slot as transaction `at` is expected to find it.
     pub(super) fn slot(&self, id: SlotId, at: u32) -> Result<U256, StateError> {
-        let (account, slot) = self.slots.key(id.0);
+        let SlotKey { account, .. } = self.slots.key(id.0);
         let cleared = self.last_clearing(*account, at);
         match self.written_slot(id, at, cleared) {
             Some(value) => Ok(value),
             None if cleared.is_some() => Ok(U256::ZERO),
-            None => {
-                let cell = self.slots.cell(id.0);
-                once(&cell.base, || self.base.storage(self.accounts.key(account.0), slot))
-            }
+            None => self.base_slot(id),
         }
     }
 
     /// Whether any slot of the account is not zero for transaction `at`, as far as the writes of
     /// this block tell; see [`crate::state::overlay::Overlay`] for the case that nobody asks for.
     pub(super) fn has_storage(&self, id: AccountId, at: u32) -> Result<bool, StateError> {
-        let cell = self.accounts.cell(id.0).storage_or_new();
-        let cleared = cell.clearings.newest_before(at).map(|(writer, ())| writer);
-        let is_set =
-            |slot: &SlotId| self.written_slot(*slot, at, cleared).is_some_and(|value| !value.is_zero());
-        if cell.slots.lock().iter().any(is_set) {
+        let cleared = self.last_clearing(id, at);
+        // Asked so rarely that going through all slots of the block is cheaper than keeping lists.
+        let own = (0..self.slots.len()).map(SlotId).filter(|slot| self.slots.key(slot.0).account == id);
+        let mut written = own.filter_map(|slot| self.written_slot(slot, at, cleared));
+        if written.any(|value| !value.is_zero()) {
             return Ok(true);
         }
         if cleared.is_some() {
             return Ok(false);
         }
-        once(&cell.base_has_storage, || self.base.has_storage(self.accounts.key(id.0)))
+        self.base_has_storage(id)
     }
 
     pub(super) fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
@@ -156,7 +175,7 @@ impl<V: StateView> VersionedState<V> {
 
     /// The last transaction before `at` that writes the slot or clears it.
     pub(super) fn last_slot_writer(&self, id: SlotId, at: u32) -> Option<u32> {
-        let (account, _) = self.slots.key(id.0);
+        let SlotKey { account, .. } = self.slots.key(id.0);
         let writer = self.slots.cell(id.0).values.newest_before(at).map(|(writer, _)| writer);
         writer.max(self.last_clearing(*account, at))
     }
@@ -277,48 +296,77 @@ impl<V: StateView> VersionedState<V> {
     /// True differences between the view and the state after all committed transactions, the last of
     /// which comes before `end`.
     pub(super) fn changes(&self, end: u32) -> Result<StateChanges, StateError> {
+        let slots = self.written_slots(end);
         let mut changes = StateChanges::default();
-        let mut accounts = Vec::new();
         for id in (0..self.accounts.len()).map(AccountId) {
             let cell = self.accounts.cell(id.0);
             let fields = cell.committed();
-            let storage = cell.storage();
-            if fields.is_none() && storage.is_none() {
+            if fields.is_none() && cell.storage().is_none() && slots.is_empty(id) {
                 continue;
             }
-            let address = self.accounts.key(id.0);
             let before = self.base_account(id)?;
             let after = fields.unwrap_or(before);
-            let change = match storage {
-                None => plain_change(before, after),
-                Some(storage) => self.storage_change(address, storage, before, after, end)?,
-            };
-            let Some(change) = change else { continue };
+            let Some(change) = self.change_of(id, before, after, slots.of(id), end)? else { continue };
             if let Some(hash) = new_code_hash(before, after)
                 && let Some(code) = self.codes.read().get(&hash)
             {
                 changes.codes.insert(hash, code.original_bytes());
             }
-            accounts.push((*address, change));
+            changes.accounts.insert(*self.accounts.key(id.0), change);
         }
-        changes.accounts = accounts.into_iter().collect();
         Ok(changes)
     }
 
-    fn storage_change(
+    /// The change of one account in canonical form, see [`crate::state::AccountChange`].
+    fn change_of(
         &self,
-        address: &Address,
-        storage: &StorageCell,
+        id: AccountId,
         before: Option<Account>,
         after: Option<Account>,
+        slots: impl Iterator<Item = SlotId>,
         end: u32,
     ) -> Result<Option<AccountChange>, StateError> {
-        let cleared = storage.clearings.newest_before(end).map(|(writer, ())| writer);
-        let written =
-            |slot: &SlotId| Some((self.slots.key(slot.0).1, self.written_slot(*slot, end, cleared)?));
-        // The view below takes the lock again.
-        let written: Vec<_> = storage.slots.lock().iter().filter_map(written).collect();
-        canonical_change(&self.at(0), address, before, after, cleared.is_some(), written)
+        let cleared = self.last_clearing(id, end);
+        let loses_storage = (cleared.is_some() || after.is_none()) && before.is_some();
+        let storage_cleared = loses_storage && self.base_has_storage(id)?;
+        let mut change = AccountChange { after, storage_cleared, storage: Default::default() };
+        if after.is_some() {
+            for slot in slots {
+                let Some(value) = self.written_slot(slot, end, cleared) else { continue };
+                let old = if cleared.is_some() { U256::ZERO } else { self.base_slot(slot)? };
+                if value != old {
+                    change.storage.insert(self.slots.key(slot.0).slot, value);
+                }
+            }
+        }
+        let is_unchanged = before == after && !storage_cleared && change.storage.is_empty();
+        Ok((!is_unchanged).then_some(change))
+    }
+
+    /// The slots written before `end`, account by account.
+    fn written_slots(&self, end: u32) -> SlotLists {
+        let mut lists = SlotLists {
+            first: vec![NO_SLOT; self.accounts.len() as usize],
+            next: vec![NO_SLOT; self.slots.len() as usize],
+        };
+        for slot in (0..self.slots.len()).rev() {
+            if self.slots.cell(slot).values.newest_before(end).is_some() {
+                let first = &mut lists.first[self.slots.key(slot).account.0 as usize];
+                lists.next[slot as usize] = *first;
+                *first = slot;
+            }
+        }
+        lists
+    }
+
+    fn base_slot(&self, id: SlotId) -> Result<U256, StateError> {
+        let SlotKey { account, slot } = self.slots.key(id.0);
+        once(&self.slots.cell(id.0).base, || self.base.storage(self.accounts.key(account.0), slot))
+    }
+
+    fn base_has_storage(&self, id: AccountId) -> Result<bool, StateError> {
+        let cell = self.accounts.cell(id.0).storage_or_new();
+        once(&cell.base_has_storage, || self.base.has_storage(self.accounts.key(id.0)))
     }
 
     fn base_account(&self, id: AccountId) -> Result<Option<Account>, StateError> {
@@ -357,32 +405,51 @@ impl<V: StateView> VersionedState<V> {
         if !is_cleared && write.storage.is_empty() {
             return;
         }
-        let cell = self.accounts.cell(id.0).storage_or_new();
         if is_cleared {
-            cell.clearings.put(at, ());
+            let clearings = &self.accounts.cell(id.0).storage_or_new().clearings;
+            clearings.put(at, ());
             if is_final {
-                cell.clearings.settle(at);
+                clearings.settle(at);
             }
             went_to(Place::Clearing(id));
         }
         for (slot, value) in &write.storage {
             let slot = self.slot_id(id, *slot);
             let values = &self.slots.cell(slot.0).values;
-            let is_first = if is_final { values.put_and_settle(at, *value) } else { values.put(at, *value) };
-            if is_first {
-                cell.slots.lock().push(slot);
+            if is_final {
+                values.put_and_settle(at, *value);
+            } else {
+                values.put(at, *value);
             }
             went_to(Place::Slot(slot));
         }
     }
 }
 
-fn code_hash(account: Option<Account>) -> B256 {
-    account.map_or(KECCAK_EMPTY, |account| account.code_hash)
+const NO_SLOT: u32 = u32::MAX;
+
+/// For each account its slots, as lists through two tables.
+struct SlotLists {
+    /// By account: its first slot.
+    first: Vec<u32>,
+    /// By slot: the next one of the same account.
+    next: Vec<u32>,
 }
 
-fn plain_change(before: Option<Account>, after: Option<Account>) -> Option<AccountChange> {
-    (before != after).then(|| AccountChange { after, storage_cleared: false, storage: Default::default() })
+impl SlotLists {
+    fn is_empty(&self, account: AccountId) -> bool {
+        self.first[account.0 as usize] == NO_SLOT
+    }
+
+    fn of(&self, account: AccountId) -> impl Iterator<Item = SlotId> {
+        let known = |slot: u32| (slot != NO_SLOT).then_some(slot);
+        let first = known(self.first[account.0 as usize]);
+        std::iter::successors(first, move |slot| known(self.next[*slot as usize])).map(SlotId)
+    }
+}
+
+fn code_hash(account: Option<Account>) -> B256 {
+    account.map_or(KECCAK_EMPTY, |account| account.code_hash)
 }
 
 /// The value of a base read. Two threads may both ask the view at first, which always gives the

@@ -120,7 +120,7 @@ impl<'a> Speculation<'a> {
         let is_transfer: Vec<bool> =
             job.transactions.iter().map(|tx| transfers.is_some() && looks(tx)).collect();
         let edges = edges::predict(job.transactions, &job.options.dependencies, &is_transfer);
-        let memory = VersionedState::new(state);
+        let memory = VersionedState::new(state, job.transactions.len());
         let committer = Committer::new(job, &memory, state, threads);
         Self {
             job,
@@ -203,12 +203,11 @@ impl<'a> Speculation<'a> {
         let commutes = self.job.rules.fork >= Fork::SpuriousDragon;
         worker.evm.db_mut().begin_ahead(index, log, tx, commutes);
         let run = worker.evm.execute(tx);
-        let view = worker.evm.db_mut();
-        let mut reads = view.take_log();
+        let mut reads = worker.evm.db_mut().take_log();
         if let Some(reads) = &mut reads {
             match &run {
                 Ok(TxExecution { outcome: Ok(_), observed, .. }) if commutes => {
-                    reads.compare_observed(tx, observed, |address| view.known_id(address));
+                    reads.compare_observed(tx, observed, |address| self.memory.account_id(*address));
                 }
                 _ => reads.compare_whole(),
             }

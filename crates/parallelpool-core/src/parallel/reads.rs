@@ -10,7 +10,7 @@ use crate::access::{Field, Location};
 use crate::block::Abort;
 use crate::error::StateError;
 use crate::evm::Observations;
-use crate::primitives::{KECCAK_EMPTY, U256};
+use crate::primitives::{Address, KECCAK_EMPTY, U256};
 use crate::state::{Account, StateView};
 use crate::tx::RecoveredTransaction;
 
@@ -91,11 +91,11 @@ impl ReadLog {
         &mut self,
         tx: &RecoveredTransaction,
         observed: &Observations,
-        id_of: impl Fn(&crate::primitives::Address) -> Option<AccountId>,
+        id_of: impl Fn(&Address) -> AccountId,
     ) {
         self.sort();
-        let mut mark = |id: Option<AccountId>, checks: Checks| {
-            if let Some(place) = id.and_then(|id| self.place(id)) {
+        let mut mark = |id: AccountId, checks: Checks| {
+            if let Some(place) = self.place(id) {
                 self.accounts[place].checks.add(checks);
             }
         };
@@ -108,11 +108,11 @@ impl ReadLog {
         for (address, outflow) in &observed.outflow {
             if *address == tx.sender {
                 cost = cost.saturating_add(*outflow);
-            } else if let Some(id) = id_of(address) {
-                self.needs.push((id, *outflow));
+            } else {
+                self.needs.push((id_of(address), *outflow));
             }
         }
-        self.needs.extend(sender.map(|id| (id, cost)));
+        self.needs.push((sender, cost));
         // Whoever moves such sums may overflow those who receive them.
         if self.accounts.iter().any(|read| read.seen.is_some_and(|account| account.balance >= HUGE)) {
             self.accounts.iter_mut().for_each(|read| read.checks.add(Checks::BALANCE));

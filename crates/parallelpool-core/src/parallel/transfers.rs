@@ -113,9 +113,10 @@ impl TransferRules {
         let gas_used = charges.least_gas_limit();
         let earned = if has_market { price - self.base_fee } else { price };
         let required = tx.cost()?;
+        let payer = id_of(*sender);
         Some(Transfer {
-            sender: id_of(*sender),
-            recipient: id_of(to),
+            sender: payer,
+            recipient: if to == *sender { payer } else { id_of(to) },
             nonce: tx.nonce,
             value: tx.value,
             required,

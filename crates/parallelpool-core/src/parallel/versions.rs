@@ -32,20 +32,19 @@ impl<T: Copy> Versions<T> {
         end.checked_sub(1).map(|newest| list[newest])
     }
 
-    /// Sets the value that transaction `at` writes. Returns whether it is the first value ever.
-    pub(super) fn put(&self, at: u32, value: T) -> bool {
+    /// Sets the value that transaction `at` writes.
+    pub(super) fn put(&self, at: u32, value: T) {
         let mut list = self.list.write();
         let place = list.partition_point(|(writer, _)| *writer < at);
         match list.get_mut(place) {
             Some((writer, old)) if *writer == at => *old = value,
             _ => list.insert(place, (at, value)),
         }
-        !self.written.swap(true, Ordering::AcqRel)
+        self.written.store(true, Ordering::Release);
     }
 
-    /// Sets the value that transaction `at`, at the frontier, writes for good. Returns whether it is
-    /// the first value ever.
-    pub(super) fn put_and_settle(&self, at: u32, value: T) -> bool {
+    /// Sets the value that transaction `at`, at the frontier, writes for good.
+    pub(super) fn put_and_settle(&self, at: u32, value: T) {
         let mut list = self.list.write();
         let older = list.partition_point(|(writer, _)| *writer <= at);
         match older {
@@ -55,7 +54,7 @@ impl<T: Copy> Versions<T> {
                 list[0] = (at, value);
             }
         }
-        !self.written.swap(true, Ordering::AcqRel)
+        self.written.store(true, Ordering::Release);
     }
 
     /// Takes back what transaction `at` wrote.
@@ -88,27 +87,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_value_ever_is_reported_as_first() {
-        let versions = Versions::default();
-
-        assert!(versions.put(3, 1));
-        assert!(!versions.put(3, 2));
-        versions.retract(3);
-        assert!(!versions.put(5, 3));
-        assert_eq!(versions.newest_before(9), Some((5, 3)));
-    }
-
-    #[test]
     fn a_final_value_replaces_all_older_ones() {
         let versions = Versions::default();
         for writer in [1, 2, 5] {
             versions.put(writer, 'o');
         }
 
-        assert!(!versions.put_and_settle(2, 'n'));
+        versions.put_and_settle(2, 'n');
         assert_eq!([2, 3, 6].map(|at| versions.newest_before(at)), [None, Some((2, 'n')), Some((5, 'o'))]);
         let fresh = Versions::default();
-        assert!(fresh.put_and_settle(7, 'n'));
+        fresh.put_and_settle(7, 'n');
         assert_eq!(fresh.newest_before(8), Some((7, 'n')));
     }
 

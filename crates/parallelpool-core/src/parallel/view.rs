@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use revm::Database;
 use revm::state::{AccountId as AccountHint, AccountInfo};
 
-use super::memory::{AccountId, SlotId, VersionedState};
+use super::memory::{AccountId, VersionedState};
 use super::reads::ReadLog;
 use super::sync::{AtomicBool, Ordering};
 use crate::error::StateError;
@@ -51,24 +51,13 @@ pub(super) struct TransactionView<'a, V> {
     at: u32,
     log: Option<ReadLog>,
     sender: Option<PredictedSender>,
-    // What this worker has looked up before; spares the shared tables' locks.
-    accounts: HashMap<Address, AccountId, RandomState>,
-    slots: HashMap<(AccountId, U256), SlotId, RandomState>,
+    /// Codes that this worker has met; spares the view's tables.
     codes: HashMap<B256, Bytecode, RandomState>,
 }
 
 impl<'a, V: StateView> TransactionView<'a, V> {
     pub(super) fn new(memory: &'a VersionedState<V>, stopped: &'a AtomicBool) -> Self {
-        Self {
-            memory,
-            stopped,
-            at: 0,
-            log: None,
-            sender: None,
-            accounts: HashMap::default(),
-            slots: HashMap::default(),
-            codes: HashMap::default(),
-        }
+        Self { memory, stopped, at: 0, log: None, sender: None, codes: HashMap::default() }
     }
 
     /// The next reads are those of transaction `at`, on committed state.
@@ -93,19 +82,9 @@ impl<'a, V: StateView> TransactionView<'a, V> {
         self.log.take()
     }
 
-    /// The id of an account that this worker has met.
-    pub(super) fn known_id(&self, address: &Address) -> Option<AccountId> {
-        self.accounts.get(address).copied()
-    }
-
-    fn account_id(&mut self, address: Address) -> AccountId {
-        *self.accounts.entry(address).or_insert_with(|| self.memory.account_id(address))
-    }
-
     fn slot(&mut self, account: AccountId, slot: U256) -> Result<U256, StateError> {
         self.go_on()?;
-        let key = (account, slot);
-        let id = *self.slots.entry(key).or_insert_with(|| self.memory.slot_id(account, slot));
+        let id = self.memory.slot_id(account, slot);
         let value = self.memory.slot(id, self.at)?;
         if let Some(log) = &mut self.log {
             log.slot(id, value);
@@ -123,7 +102,7 @@ impl<V: StateView> Database for TransactionView<'_, V> {
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
         self.go_on()?;
-        let id = self.account_id(address);
+        let id = self.memory.account_id(address);
         let mut account = self.memory.account(id, self.at)?;
         if let Some(sender) = self.sender.filter(|sender| sender.address == address) {
             account = sender.instead_of(account);
@@ -144,7 +123,7 @@ impl<V: StateView> Database for TransactionView<'_, V> {
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
-        let account = self.account_id(address);
+        let account = self.memory.account_id(address);
         self.slot(account, slot)
     }
 
@@ -165,7 +144,7 @@ impl<V: StateView> Database for TransactionView<'_, V> {
 
 impl<V: StateView> ExecutionDatabase for TransactionView<'_, V> {
     fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
-        let id = self.account_id(address);
+        let id = self.memory.account_id(address);
         let value = self.memory.has_storage(id, self.at)?;
         if let Some(log) = &mut self.log {
             log.storage(id, value);

@@ -8,7 +8,7 @@
 #[cfg(not(feature = "shuttle"))]
 mod real {
     pub(in crate::parallel) use std::hint::spin_loop;
-    pub(in crate::parallel) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, fence};
+    pub(in crate::parallel) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
 
     pub(in crate::parallel) use foldhash::fast::RandomState as KeyedHash;
     pub(in crate::parallel) use parking_lot::{Condvar, Mutex, RwLock};
@@ -20,7 +20,9 @@ mod real {
 #[cfg(feature = "shuttle")]
 mod real {
     pub(in crate::parallel) use shuttle::hint::spin_loop;
-    pub(in crate::parallel) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, fence};
+    pub(in crate::parallel) use shuttle::sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence,
+    };
 
     pub(in crate::parallel) use foldhash::fast::FixedState as KeyedHash;
 
