@@ -24,6 +24,7 @@ use super::halt::StoppedAt;
 use super::{Context, ExecutionDatabase, Machine, block_run, validation};
 use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
+use crate::tx::validity::fee;
 
 /// Runs one transaction, or one system call, on a machine.
 pub(super) struct TransactionHandler<D>(PhantomData<fn() -> D>);
@@ -99,8 +100,7 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
             return Ok(());
         }
         let price = context.tx.effective_gas_price(context.block.basefee);
-        // At most what was deducted before, so it cannot overflow.
-        let amount = price * U256::from(unused);
+        let amount = fee(price, unused).expect("at most what was deducted before");
         context.journaled_state.load_account_mut(context.tx.caller)?.data.incr_balance(amount);
         Ok(())
     }
@@ -119,11 +119,11 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         };
         let gas = result.gas();
         let used = gas.used().saturating_sub(gas.reservoir());
-        context.chain.fee = tip * U256::from(used);
+        context.chain.fee = fee(tip, used).expect("at most what was deducted before");
         if context.chain.keeps_journal {
             let beneficiary = context.block.beneficiary;
-            let fee = context.chain.fee;
-            context.journaled_state.load_account_mut(beneficiary)?.data.incr_balance(fee);
+            let earned = context.chain.fee;
+            context.journaled_state.load_account_mut(beneficiary)?.data.incr_balance(earned);
         }
         Ok(())
     }

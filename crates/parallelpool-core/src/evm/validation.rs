@@ -17,7 +17,7 @@ use crate::block::InvalidTransaction;
 use crate::chainspec::{Fork, Rules};
 use crate::primitives::U256;
 use crate::tx::charges::{Charges, MAX_REGULAR_GAS};
-use crate::tx::validity::is_type_active;
+use crate::tx::validity::{fee, is_type_active};
 
 /// Which checks apply. Transactions in blocks are held to all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,14 +247,15 @@ struct Cost {
 
 impl Cost {
     fn of(tx: &EvmTransaction, base_fee: u64, blob_base_fee: u128) -> Result<Self, InvalidTransaction> {
-        let gas_limit = U256::from(tx.gas_limit);
-        let blob_gas = U256::from(blob_gas(tx));
         let required = tx.cost.ok_or(InvalidTransaction::FundsOverflow { address: tx.caller })?;
         // Both factors are at most those above where the fee checks hold; where they are waived
         // the price is zero.
         let price = tx.effective_gas_price(base_fee);
-        let blob_price = U256::from(blob_base_fee).min(tx.max_fee_per_blob_gas);
-        Ok(Self { required, prepaid: gas_limit * price + blob_gas * blob_price })
+        let mut prepaid = fee(price, tx.gas_limit).expect("at most what is required");
+        if !tx.blob_versioned_hashes.is_empty() {
+            prepaid += U256::from(blob_gas(tx)) * U256::from(blob_base_fee).min(tx.max_fee_per_blob_gas);
+        }
+        Ok(Self { required, prepaid })
     }
 }
 

@@ -221,13 +221,25 @@ impl Transaction {
     }
 
     fn gas_fee_cap(&self) -> Option<U256> {
-        self.max_fee_per_gas.checked_mul(U256::from(self.gas_limit))
+        fee(self.max_fee_per_gas, self.gas_limit)
     }
 
     fn blob_fee_cap(&self) -> Option<U256> {
         const GAS_PER_BLOB: u64 = 1 << 17;
+        if self.blob_versioned_hashes.is_empty() {
+            return Some(U256::ZERO);
+        }
         let blob_gas = U256::from(self.blob_versioned_hashes.len()) * U256::from(GAS_PER_BLOB);
         self.max_fee_per_blob_gas.checked_mul(blob_gas)
+    }
+}
+
+/// Wei for gas at a price, `None` beyond 256 bits. Every real price has 64 bits, and two numbers of
+/// 64 bits are multiplied in one step.
+pub(crate) fn fee(price: U256, gas: u64) -> Option<U256> {
+    match u64::try_from(price) {
+        Ok(price) => Some(U256::from(u128::from(price) * u128::from(gas))),
+        Err(_) => price.checked_mul(U256::from(gas)),
     }
 }
 
