@@ -11,6 +11,7 @@ mod minimise;
 mod scenario;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;
 mod world;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use parallelpool_core::workers::Workers;
 use scenario::Scenario;
 use support::agreement::Difference;
 use support::shards::share;
+use watch::Watch;
 use world::World;
 
 const BLOCKS: u64 = 2_000;
@@ -35,19 +37,19 @@ const REPEATS: usize = 200;
 fn parallel_equals_serial_on_random_blocks() {
     let seeds: Vec<u64> = (0..asked_for().unwrap_or(BLOCKS).max(BLOCKS)).collect();
     let stop = AtomicBool::new(false);
-    let shares = share(
-        &seeds,
-        || (executor(), Tally::default()),
-        |(executor, tally), seed| {
-            if !stop.load(Ordering::Relaxed) {
-                let scenario = Scenario::new(*seed);
-                let world = scenario.world();
-                let comparison = compare(executor, &scenario, &world).expect("whole worlds can be executed");
-                stop.fetch_or(!comparison.differences.is_empty(), Ordering::Relaxed);
-                tally.add(&world, scenario, comparison);
-            }
-        },
-    );
+    let watch = Watch::default();
+    let work = |(executor, tally): &mut (Executor, Tally), seed: &u64| {
+        if !stop.load(Ordering::Relaxed) {
+            watch.begins(*seed);
+            let scenario = Scenario::new(*seed);
+            let world = scenario.world();
+            let comparison = compare(executor, &scenario, &world).expect("whole worlds can be executed");
+            watch.is_done();
+            stop.fetch_or(!comparison.differences.is_empty(), Ordering::Relaxed);
+            tally.add(&world, scenario, comparison);
+        }
+    };
+    let shares = watch.over(|| share(&seeds, || (executor(), Tally::default()), work));
     let mut total = Tally::default();
     shares.into_iter().for_each(|(_, share)| total.merge(share));
     total.check();
@@ -133,5 +135,6 @@ impl Tally {
         assert!(rare.is_empty(), "features that occurred fewer than {LEAST_OCCURRENCES} times: {rare:?}");
         assert!(self.shared >= 100, "{} executions by several workers", self.shared);
         assert!(self.conflicts >= 500, "{} conflicts", self.conflicts);
+        assert!(self.transfers >= 1_000, "{} transfers without an EVM", self.transfers);
     }
 }

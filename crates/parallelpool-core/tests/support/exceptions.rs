@@ -42,6 +42,9 @@ const REASONS: &[(&str, &[&str])] = &[
     ("TransactionException.TYPE_4_TX_PRE_FORK", &["transaction type not supported"]),
     ("TransactionException.GASLIMIT_PRICE_PRODUCT_OVERFLOW", &["required balance exceeds 256 bits"]),
     ("TransactionException.INSUFFICIENT_MAX_FEE_PER_GAS", &["less than block base fee"]),
+    ("TransactionException.INVALID_CHAINID", &["invalid chain id"]),
+    ("TransactionException.NONCE_MISMATCH_TOO_HIGH", &["nonce too high"]),
+    ("TransactionException.NONCE_MISMATCH_TOO_LOW", &["nonce too low"]),
     ("TransactionException.NONCE_IS_MAX", &["nonce has max value"]),
     ("TransactionException.PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS", &["higher than max fee per gas"]),
     // A value beyond 256 bits cannot be decoded; nothing is executed.

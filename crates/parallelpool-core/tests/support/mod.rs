@@ -112,13 +112,12 @@ pub(crate) fn state(accounts: &Value) -> MemoryState {
     let mut state = MemoryState::new();
     for (key, fields) in accounts.as_object().expect("accounts by address") {
         let address = address(&Value::String(key.clone()));
-        let account = Account {
-            nonce: number(&fields["nonce"]).expect("a nonce").to(),
-            balance: number(&fields["balance"]).expect("a balance"),
-            ..Account::default()
-        };
-        state.insert_account(address, account, Some(bytes(&fields["code"])));
-        for (slot, value) in fields["storage"].as_object().expect("slots") {
+        // What is not given is nothing.
+        let amount = |name: &str| fields.get(name).and_then(number).unwrap_or_default();
+        let account =
+            Account { nonce: amount("nonce").to(), balance: amount("balance"), ..Account::default() };
+        state.insert_account(address, account, fields.get("code").map(bytes));
+        for (slot, value) in fields.get("storage").and_then(Value::as_object).into_iter().flatten() {
             let slot = number(&Value::String(slot.clone())).expect("a slot");
             state.insert_storage(address, slot, number(value).expect("a slot's value"));
         }
