@@ -17,7 +17,7 @@ from parallelpool._boundary.replaying import ReplayBlock
 from parallelpool._boundary.simulation import CallOutcome, CallRequest
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
 
-AccountAccesses: TypeAlias = tuple[
+_AccountAccesses: TypeAlias = tuple[
     bytes,
     tuple[tuple[bytes, tuple[tuple[int, bytes], ...]], ...],
     tuple[bytes, ...],
@@ -85,7 +85,7 @@ class Chain:
     def block_by_hash(self, block_hash: bytes, /) -> Block | None: ...
     def receipts(self, number: int, /) -> tuple[Receipt, ...] | None:
         """Receipts of a canonical block in transaction order."""
-    def block_access_list(self, number: int, /) -> tuple[bytes, tuple[AccountAccesses, ...]] | None:
+    def block_access_list(self, number: int, /) -> tuple[bytes, tuple[_AccountAccesses, ...]] | None:
         """
         (encoding, accounts) of a canonical block's access list, by executing the block again.
 
