@@ -95,7 +95,7 @@ test: lint typecheck test-rust test-python ## check everything: lint, types, Rus
 # Random blocks for the parallel executor; make test runs 2,000. Schedules of its workers: 10,000.
 test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 100000
 test-all: export PARALLELPOOL_SCHEDULES ?= 500000
-test-all: lint typecheck test-rust clients oracle-blocks ## check as test does, with the slow ones and thorough properties
+test-all: lint typecheck test-rust clients oracle-blocks sanitize ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 	$(CARGO) test --release --locked --workspace -- --ignored slow_
 
@@ -113,6 +113,22 @@ $(ORACLE_BLOCKS): $(ENGINE) $(shell find crates/parallelpool-core/tests/random_b
 
 .PHONY: oracle-blocks
 oracle-blocks: $(ORACLE_BLOCKS) ## write random blocks for tests/eels
+
+# Miri and ThreadSanitizer need a nightly toolchain with the components miri and rust-src.
+NIGHTLY ?= nightly
+MIRI_SEEDS ?= 0..16
+INTERLEAVINGS := --package parallelpool-interleavings --test real_threads
+.PHONY: sanitize
+sanitize: export RUSTUP_AUTO_INSTALL := 0
+sanitize: ## run the executor's scheduling under Miri and ThreadSanitizer, if the toolchain NIGHTLY has them
+	@if cargo +$(NIGHTLY) miri --version >/dev/null 2>&1; then \
+	    MIRIFLAGS="-Zmiri-many-seeds=$(MIRI_SEEDS)" CARGO_TARGET_DIR=target/miri \
+	        cargo +$(NIGHTLY) miri test --locked $(INTERLEAVINGS); \
+	else echo "Miri left out: rustup component add --toolchain $(NIGHTLY) miri"; fi
+	@if [ -d "$$(rustc +$(NIGHTLY) --print sysroot 2>/dev/null)/lib/rustlib/src" ]; then \
+	    RUSTFLAGS=-Zsanitizer=thread CARGO_TARGET_DIR=target/tsan cargo +$(NIGHTLY) test --release --locked \
+	        -Zbuild-std --target "$$(rustc +$(NIGHTLY) -vV | sed -n 's/^host: //p')" $(INTERLEAVINGS); \
+	else echo "ThreadSanitizer left out: rustup component add --toolchain $(NIGHTLY) rust-src"; fi
 
 .PHONY: test-python
 test-python: build install clients oracle-blocks ## run the Python tests; one file: ARGS=tests/config/test_load.py

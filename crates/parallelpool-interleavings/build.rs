@@ -1,5 +1,5 @@
-//! Writes `variants.rs`: the executor's own scheduling sources on each simulator, as they are and
-//! once for each fault of `faults.txt`.
+//! Writes `variants.rs`: the executor's own scheduling sources on each simulator and on real threads,
+//! as they are and once for each fault of `faults.txt`.
 //!
 //! A fault is a piece of text in one source and what stands there instead. Where the text does not
 //! occur exactly once, `FITS` is false and the fault's test says so: whoever changes such a line
@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const SIMULATORS: [&str; 2] = ["shuttle", "loom"];
+const SIMULATORS: [&str; 3] = ["shuttle", "loom", "real"];
 /// Sources of a variant; `model` is this package's.
 const SOURCES: [&str; 3] = ["idle", "schedule", "model"];
 

@@ -5,6 +5,9 @@
 //! operation on an atomic is sequentially consistent. loom tries the executions of a few workers
 //! one after another and lets loads see what the memory model allows, so it knows what fences are for.
 //!
+//! The third, real threads, is for tools that watch them: Miri, which knows weak memory too and tries
+//! another order for each seed, and ThreadSanitizer.
+//!
 //! Each source is compiled as it is and once with each fault of `faults.txt`: tests that do not
 //! find the faults would not find a bug either.
 
