@@ -116,13 +116,13 @@ oracle-blocks: $(ORACLE_BLOCKS) ## write random blocks for tests/eels
 
 # Miri and ThreadSanitizer need a nightly toolchain with the components miri and rust-src.
 NIGHTLY ?= nightly
-MIRI_SEEDS ?= 0..16
+MIRI_SEEDS ?= 0..64
 INTERLEAVINGS := --package parallelpool-interleavings --test real_threads
 .PHONY: sanitize
 sanitize: export RUSTUP_AUTO_INSTALL := 0
 sanitize: ## run the executor's scheduling under Miri and ThreadSanitizer, if the toolchain NIGHTLY has them
 	@if cargo +$(NIGHTLY) miri --version >/dev/null 2>&1; then \
-	    MIRIFLAGS="-Zmiri-many-seeds=$(MIRI_SEEDS)" CARGO_TARGET_DIR=target/miri \
+	    MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-many-seeds=$(MIRI_SEEDS)" CARGO_TARGET_DIR=target/miri \
 	        cargo +$(NIGHTLY) miri test --locked $(INTERLEAVINGS); \
 	else echo "Miri left out: rustup component add --toolchain $(NIGHTLY) miri"; fi
 	@if [ -d "$$(rustc +$(NIGHTLY) --print sysroot 2>/dev/null)/lib/rustlib/src" ]; then \
