@@ -414,6 +414,7 @@ impl<D: ExecutionDatabase> Evm<D> {
 
 /// The beneficiary's account after a fee was credited, by the rules of touching: before EIP-161
 /// even a fee of zero creates the account, afterwards an account that stays empty is removed.
+#[inline]
 pub fn credit(before: Option<Account>, fee: U256, spec: SpecId) -> Option<Account> {
     let mut account = before.unwrap_or_default();
     account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);

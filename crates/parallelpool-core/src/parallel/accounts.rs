@@ -30,6 +30,7 @@ pub(super) enum Pending {
 
 impl Pending {
     /// The difference between the fields that an execution began with and those it left.
+    #[inline]
     pub(super) fn between(seen: Option<Account>, after: Account) -> Self {
         let seen = seen.unwrap_or_default();
         Self::Shift {
@@ -38,6 +39,7 @@ impl Pending {
         }
     }
 
+    #[inline]
     fn applied_to(self, before: Option<Account>) -> Option<Account> {
         match self {
             Self::Set(after) => after,
@@ -82,6 +84,7 @@ pub(super) struct StorageCell {
 impl AccountCell {
     /// The fields before the block. Two threads may both ask the view at first, which gives the same
     /// answer; failures are not kept.
+    #[inline]
     pub(super) fn base(
         &self,
         read: impl FnOnce() -> Result<Option<Account>, StateError>,
@@ -95,7 +98,21 @@ impl AccountCell {
         }
     }
 
+    /// Whether the view was asked for the fields before the block.
+    #[inline]
+    pub(super) fn has_base(&self) -> bool {
+        self.base.get().is_some()
+    }
+
+    /// Keeps the view's answer.
+    #[inline]
+    pub(super) fn keep_base(&self, base: Option<Account>) {
+        // Another thread may have kept it already: the same.
+        let _ = self.base.set(base);
+    }
+
     /// The fields as transaction `at`, at the frontier or ahead of it, is expected to find them.
+    #[inline]
     pub(super) fn before(&self, at: u32, base: Option<Account>) -> Option<Account> {
         if !self.is_written.load(Ordering::Acquire) {
             return base;
@@ -106,6 +123,7 @@ impl AccountCell {
     }
 
     /// The fields after the last committed transaction, where any changed them.
+    #[inline]
     pub(super) fn committed(&self) -> Option<Option<Account>> {
         if !self.is_written.load(Ordering::Acquire) {
             return None;
@@ -146,6 +164,7 @@ impl AccountCell {
     }
 
     /// Transaction `at`, at the frontier, leaves these fields.
+    #[inline]
     pub(super) fn set(&self, at: u32, after: Option<Account>) {
         let mut fields = self.fields.write();
         fields.committed = Some(after);
@@ -156,6 +175,7 @@ impl AccountCell {
 
     /// Credits wei at the frontier by the rules of touching, see [`credit`]. Returns the fields
     /// before and after.
+    #[inline]
     pub(super) fn credit(
         &self,
         at: u32,
@@ -175,6 +195,7 @@ impl AccountCell {
     }
 
     /// Storage and lifecycle, if anybody asked for them yet.
+    #[inline]
     pub(super) fn storage(&self) -> Option<&StorageCell> {
         self.storage.get().map(Box::as_ref)
     }

@@ -18,10 +18,13 @@ const SHARDS: usize = 32;
 const TABLES: usize = 24;
 /// Places of a shard's first table at least; a power of two.
 const FEWEST_PLACES: usize = 32;
-/// Cells of the first segment; each further one holds twice as many.
+/// Cells of the first segments.
 const FIRST_SEGMENT: u32 = 32;
+/// Segments of one size; the next so many are twice as large. A power of two: few cells are made
+/// in vain, and nobody's last segment is half of all.
+const PER_SIZE: u32 = 4;
 /// Enough segments for every 32-bit id.
-const SEGMENTS: usize = 28;
+const SEGMENTS: usize = 101;
 
 /// Keys, their ids and a cell for each.
 #[derive(Debug)]
@@ -70,21 +73,37 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
     }
 
     /// The key's id; a new one with an empty cell if the key was never seen.
+    #[inline]
     pub(super) fn intern(&self, key: K) -> u32 {
         let hash = self.hasher.hash_one(key);
-        let shard = &self.shards[(hash >> 32) as usize % SHARDS];
+        let shard = self.shard(hash);
         match self.find(shard, hash, key) {
             Some(id) => id,
             None => self.add(shard, hash, key),
         }
     }
 
+    /// The ids of several keys, in their order. All are looked for before any is added: that many
+    /// far places in memory are waited for at once.
+    pub(super) fn intern_all(&self, keys: &[K], mut put: impl FnMut(u32)) {
+        let look = |key: &K| {
+            let hash = self.hasher.hash_one(key);
+            (hash, self.find(self.shard(hash), hash, *key))
+        };
+        let found: smallvec::SmallVec<[(u64, Option<u32>); 128]> = keys.iter().map(look).collect();
+        for (key, (hash, id)) in keys.iter().zip(found) {
+            put(id.unwrap_or_else(|| self.add(self.shard(hash), hash, *key)));
+        }
+    }
+
     /// The key behind an id.
+    #[inline]
     pub(super) fn key(&self, id: u32) -> &K {
         &self.entry(id).0
     }
 
     /// The cell behind an id.
+    #[inline]
     pub(super) fn cell(&self, id: u32) -> &C {
         &self.entry(id).1
     }
@@ -94,6 +113,12 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
         self.next.load(Ordering::Acquire)
     }
 
+    #[inline]
+    fn shard(&self, hash: u64) -> &Shard {
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+
+    #[inline]
     fn find(&self, shard: &Shard, hash: u64, key: K) -> Option<u32> {
         let mut tables = shard.tables.iter().map_while(OnceLock::get);
         let first = tables.next()?;
@@ -107,6 +132,7 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
         self.find_in(first, hash, key)
     }
 
+    #[inline]
     fn find_in(&self, table: &Table, hash: u64, key: K) -> Option<u32> {
         for place in places(table, hash) {
             // Acquire: whoever sees the id sees the entry.
@@ -151,6 +177,7 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
             .get_or_init(|| (0..self.first_places << index).map(|_| AtomicU64::new(FREE)).collect())
     }
 
+    #[inline]
     fn entry(&self, id: u32) -> &(K, C) {
         let (segment, offset) = position(id);
         let cell = self.segments[segment].get().and_then(|segment| segment[offset].get());
@@ -159,25 +186,35 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
 }
 
 /// The upper half of the hash; the lower one chooses the place.
+#[inline]
 fn tag(hash: u64) -> u64 {
     // Never all ones together with an id of all ones, which would be a free place.
     (hash >> 32) & 0x7fff_ffff
 }
 
 /// The places where a key with this hash may lie, in order.
+#[inline]
 fn places(table: &Table, hash: u64) -> impl Iterator<Item = &AtomicU64> {
     let start = hash as usize & (table.len() - 1);
     table[start..].iter().chain(&table[..start])
 }
 
+#[inline]
 fn position(id: u32) -> (usize, usize) {
-    let place = u64::from(id) + u64::from(FIRST_SEGMENT);
-    let segment = place.ilog2() - FIRST_SEGMENT.ilog2();
-    (segment as usize, (place - (u64::from(FIRST_SEGMENT) << segment)) as usize)
+    let place = u64::from(id) + u64::from(FIRST_SEGMENT * PER_SIZE);
+    let doublings = place.ilog2() - (FIRST_SEGMENT * PER_SIZE).ilog2();
+    let size = u64::from(FIRST_SEGMENT) << doublings;
+    // From `PER_SIZE` up to twice that: one for each segment of this size.
+    let nth = place / size - u64::from(PER_SIZE);
+    ((u64::from(doublings * PER_SIZE) + nth) as usize, (place % size) as usize)
 }
 
 fn new_segment<K, C>(segment: usize) -> Segment<K, C> {
-    (0..(FIRST_SEGMENT as usize) << segment).map(|_| OnceLock::new()).collect()
+    (0..segment_size(segment)).map(|_| OnceLock::new()).collect()
+}
+
+fn segment_size(segment: usize) -> usize {
+    (FIRST_SEGMENT as usize) << (segment / PER_SIZE as usize)
 }
 
 #[cfg(test)]
@@ -188,8 +225,8 @@ mod tests {
     fn positions_are_dense_and_without_overlap() {
         let places: Vec<_> = (0..3_000).map(position).collect();
         let mut expected = Vec::new();
-        for segment in 0..7 {
-            expected.extend((0..(FIRST_SEGMENT as usize) << segment).map(|offset| (segment, offset)));
+        for segment in 0..24 {
+            expected.extend((0..segment_size(segment)).map(|offset| (segment, offset)));
         }
 
         assert_eq!(places, expected[..3_000]);
@@ -217,6 +254,19 @@ mod tests {
             assert!(ids.iter().eq(again.iter().rev()));
             assert_eq!(interner.len(), 100_000);
         }
+    }
+
+    #[test]
+    fn many_keys_get_the_ids_of_single_ones() {
+        let interner = Interner::<u64, ()>::new(0);
+        let known: Vec<u32> = (0..100).map(|key| interner.intern(2 * key)).collect();
+        let keys: Vec<u64> = (0..200).chain([199, 7]).collect();
+        let mut ids = Vec::new();
+        interner.intern_all(&keys, |id| ids.push(id));
+
+        assert!(keys.iter().zip(&ids).all(|(key, id)| interner.key(*id) == key));
+        assert!((0..100).all(|key| ids[2 * key] == known[key]));
+        assert_eq!(interner.len(), 200);
     }
 
     /// A key whose hash is the same for all of its kind.

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use revm::state::AccountId as AccountHint;
+use smallvec::SmallVec;
 
 use super::accounts::{AccountCell, Pending};
 use super::interner::Interner;
@@ -24,7 +25,7 @@ use crate::error::StateError;
 use crate::evm::{AccountWrite, TxExecution};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
 use crate::state::overlay::new_code_hash;
-use crate::state::{Account, AccountChange, StateChanges, StateView};
+use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
 
 /// An account of this block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,11 +33,13 @@ pub(super) struct AccountId(u32);
 
 impl AccountId {
     /// As revm carries it along with a loaded account.
+    #[inline]
     pub(super) fn as_hint(self) -> Option<AccountHint> {
         AccountHint::new(self.0 as usize)
     }
 
     /// The id behind what [`Self::as_hint`] gave.
+    #[inline]
     pub(super) fn from_hint(hint: AccountHint) -> Self {
         Self(u32::try_from(hint.get()).expect("hints are made of 32-bit ids"))
     }
@@ -99,14 +102,35 @@ impl<V: StateView> VersionedState<V> {
         }
     }
 
+    #[inline]
     pub(super) fn account_id(&self, address: Address) -> AccountId {
         AccountId(self.accounts.intern(address))
     }
 
+    /// The ids of several accounts, in their order.
+    pub(super) fn account_ids(&self, addresses: &[Address]) -> Vec<AccountId> {
+        let mut ids = Vec::with_capacity(addresses.len());
+        self.accounts.intern_all(addresses, |id| ids.push(AccountId(id)));
+        ids
+    }
+
+    /// Asks the view for several accounts one right after the other, before anything of it is kept:
+    /// what a view in memory waits for, it then waits for at once. Failures come again when asked singly.
+    pub(super) fn ask_for_accounts(&self, ids: &[AccountId]) {
+        let unknown = ids.iter().filter(|id| !self.accounts.cell(id.0).has_base());
+        let ask = |id: &AccountId| Some((*id, self.base.account(self.accounts.key(id.0)).ok()?));
+        let found: SmallVec<[_; 32]> = unknown.filter_map(ask).collect();
+        for (id, account) in found {
+            self.accounts.cell(id.0).keep_base(account);
+        }
+    }
+
+    #[inline]
     pub(super) fn slot_id(&self, account: AccountId, slot: U256) -> SlotId {
         SlotId(self.slots.intern(SlotKey { account, slot }))
     }
 
+    #[inline]
     pub(super) fn address(&self, id: AccountId) -> Address {
         *self.accounts.key(id.0)
     }
@@ -117,12 +141,14 @@ impl<V: StateView> VersionedState<V> {
     }
 
     /// The account as transaction `at` is expected to find it.
+    #[inline]
     pub(super) fn account(&self, id: AccountId, at: u32) -> Result<Option<Account>, StateError> {
         let base = self.base_account(id)?;
         Ok(self.accounts.cell(id.0).before(at, base))
     }
 
     /// The account after the last committed transaction.
+    #[inline]
     pub(super) fn committed(&self, id: AccountId) -> Result<Option<Account>, StateError> {
         match self.accounts.cell(id.0).committed() {
             Some(fields) => Ok(fields),
@@ -131,6 +157,7 @@ impl<V: StateView> VersionedState<V> {
     }
 
     /// The slot as transaction `at` is expected to find it.
+    #[inline]
     pub(super) fn slot(&self, id: SlotId, at: u32) -> Result<U256, StateError> {
         let SlotKey { account, .. } = self.slots.key(id.0);
         let cleared = self.last_clearing(*account, at);
@@ -243,11 +270,13 @@ impl<V: StateView> VersionedState<V> {
     }
 
     /// Sets the fields of an account at the frontier.
+    #[inline]
     pub(super) fn set_account(&self, at: u32, id: AccountId, after: Option<Account>) {
         self.accounts.cell(id.0).set(at, after);
     }
 
     /// Credits a fee to an account at the frontier, as the last thing transaction `at` does.
+    #[inline]
     pub(super) fn credit(
         &self,
         at: u32,
@@ -298,6 +327,7 @@ impl<V: StateView> VersionedState<V> {
     pub(super) fn changes(&self, end: u32) -> Result<StateChanges, StateError> {
         let slots = self.written_slots(end);
         let mut changes = StateChanges::default();
+        changes.accounts = ChangeSet::with_capacity(self.accounts.len() as usize);
         for id in (0..self.accounts.len()).map(AccountId) {
             let cell = self.accounts.cell(id.0);
             let fields = cell.committed();
@@ -318,6 +348,7 @@ impl<V: StateView> VersionedState<V> {
     }
 
     /// The change of one account in canonical form, see [`crate::state::AccountChange`].
+    #[inline]
     fn change_of(
         &self,
         id: AccountId,
@@ -359,6 +390,7 @@ impl<V: StateView> VersionedState<V> {
         lists
     }
 
+    #[inline]
     fn base_slot(&self, id: SlotId) -> Result<U256, StateError> {
         let SlotKey { account, slot } = self.slots.key(id.0);
         once(&self.slots.cell(id.0).base, || self.base.storage(self.accounts.key(account.0), slot))
@@ -369,16 +401,19 @@ impl<V: StateView> VersionedState<V> {
         once(&cell.base_has_storage, || self.base.has_storage(self.accounts.key(id.0)))
     }
 
+    #[inline]
     fn base_account(&self, id: AccountId) -> Result<Option<Account>, StateError> {
         self.accounts.cell(id.0).base(|| self.base.account(self.accounts.key(id.0)))
     }
 
+    #[inline]
     fn last_clearing(&self, account: AccountId, at: u32) -> Option<u32> {
         let storage = self.accounts.cell(account.0).storage()?;
         storage.clearings.newest_before(at).map(|(writer, ())| writer)
     }
 
     /// The slot's own value where it has a writer before `at` that no clearing came after.
+    #[inline]
     fn written_slot(&self, id: SlotId, at: u32, cleared: Option<u32>) -> Option<U256> {
         let (writer, value) = self.slots.cell(id.0).values.newest_before(at)?;
         cleared.is_none_or(|clearer| clearer <= writer).then_some(value)
@@ -448,12 +483,14 @@ impl SlotLists {
     }
 }
 
+#[inline]
 fn code_hash(account: Option<Account>) -> B256 {
     account.map_or(KECCAK_EMPTY, |account| account.code_hash)
 }
 
 /// The value of a base read. Two threads may both ask the view at first, which always gives the
 /// same answer; failures are not kept.
+#[inline]
 fn once<T: Copy>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
     match cell.get() {
         Some(value) => Ok(*value),

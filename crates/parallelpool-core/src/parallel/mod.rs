@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use self::commit::Committer;
-use self::memory::{Place, VersionedState};
+use self::memory::{AccountId, Place, VersionedState};
 use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
 use self::sync::{AtomicUsize, Mutex, Ordering};
@@ -45,6 +45,7 @@ use crate::evm::{Evm, TxExecution};
 use crate::executor::ExecuteError;
 use crate::serial::{Job, JobOutcome};
 use crate::state::StateView;
+use crate::tx::SharedTransaction;
 use crate::workers::Workers;
 
 /// Executes a job on `state` by up to `job.options.threads` workers (0: all), the caller among them.
@@ -116,7 +117,7 @@ struct Worker<'s, 'a> {
 impl<'a> Speculation<'a> {
     fn new(job: &'a Job<'a>, state: &'a dyn StateView, threads: usize) -> Self {
         let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
-        let looks = |tx: &crate::tx::SharedTransaction| TransferRules::may_be_one(&tx.tx);
+        let looks = |tx: &SharedTransaction| TransferRules::may_be_one(&tx.tx);
         let is_transfer: Vec<bool> =
             job.transactions.iter().map(|tx| transfers.is_some() && looks(tx)).collect();
         let edges = edges::predict(job.transactions, &job.options.dependencies, &is_transfer);
@@ -247,9 +248,10 @@ impl<'a> Speculation<'a> {
         self.note_activity(worker);
         let rules = self.transfers.as_ref().expect("there are stretches where there are rules");
         let (mut begin, mut stretch) = (first, Vec::with_capacity((end - first) as usize));
-        for index in first..end {
-            let tx = &self.job.transactions[index as usize];
-            let transfer = rules.prepare(tx, |address| self.memory.account_id(address));
+        let transactions = &self.job.transactions[first as usize..end as usize];
+        let parties = self.parties(transactions);
+        for ((index, tx), parties) in (first..end).zip(transactions).zip(parties) {
+            let transfer = rules.prepare(tx, parties);
             if let Some(transfer) = transfer.filter(|transfer| self.meets_no_code(index, transfer)) {
                 stretch.push(transfer);
                 continue;
@@ -260,6 +262,24 @@ impl<'a> Speculation<'a> {
         }
         self.hand_over_transfers(begin, stretch);
         self.commit(worker);
+    }
+
+    /// Senders and recipients of what looks like transfers.
+    fn parties(&self, transactions: &[SharedTransaction]) -> Vec<[AccountId; 2]> {
+        let mut addresses = Vec::with_capacity(2 * transactions.len());
+        for tx in transactions {
+            addresses.push(tx.sender);
+            addresses.extend(tx.tx.to.filter(|to| *to != tx.sender));
+        }
+        let mut ids = self.memory.account_ids(&addresses).into_iter();
+        self.memory.ask_for_accounts(ids.as_slice());
+        let mut next = || ids.next().expect("one id for each address");
+        let of = |tx: &SharedTransaction| {
+            let payer = next();
+            let has_other = tx.tx.to.is_some_and(|to| to != tx.sender);
+            [payer, if has_other { next() } else { payer }]
+        };
+        transactions.iter().map(of).collect()
     }
 
     fn hand_over_transfers(&self, first: u32, stretch: Vec<Transfer>) {

@@ -61,10 +61,12 @@ pub(super) struct ReadLog {
 pub(super) const HUGE: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 
 impl ReadLog {
+    #[inline]
     pub(super) fn account(&mut self, id: AccountId, seen: Option<Account>) {
         self.accounts.push(AccountRead { id, seen, checks: Checks::default() });
     }
 
+    #[inline]
     pub(super) fn slot(&mut self, id: SlotId, seen: U256) {
         self.slots.push((id, seen));
     }
@@ -75,6 +77,7 @@ impl ReadLog {
 
     /// The fields with which the execution began, where not all of them must be the same again.
     /// Asked after the log was closed by one of the two `compare_` methods.
+    #[inline]
     pub(super) fn seen_in_part(&self, id: AccountId) -> Option<Option<Account>> {
         let read = &self.accounts[self.place(id)?];
         (!read.checks.has(Checks::WHOLE)).then_some(read.seen)
@@ -125,6 +128,7 @@ impl ReadLog {
         }
     }
 
+    #[inline]
     fn place(&self, id: AccountId) -> Option<usize> {
         if self.accounts.len() > SEARCHED {
             self.accounts.binary_search_by_key(&id, |read| read.id).ok()
@@ -224,6 +228,7 @@ fn differing_field(
 }
 
 /// Whether an account without code looks the same to a transaction that only passes it money.
+#[inline]
 pub(super) fn has_no_code(account: Option<Account>) -> bool {
     account.is_none_or(|account| account.code_hash == KECCAK_EMPTY)
 }

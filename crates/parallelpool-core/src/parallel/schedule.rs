@@ -182,11 +182,13 @@ impl Schedule {
     }
 
     /// The first transaction that is not committed.
+    #[inline]
     pub(super) fn frontier(&self) -> u32 {
         self.frontier.0.load(Ordering::Acquire)
     }
 
     /// The transaction at the frontier, if it can be committed.
+    #[inline]
     pub(super) fn committable(&self) -> Option<u32> {
         let frontier = self.frontier();
         let task = self.tasks.get(frontier as usize)?;
@@ -194,6 +196,7 @@ impl Schedule {
     }
 
     /// The next `count` transactions from the frontier on are committed. Called by the committer only.
+    #[inline]
     pub(super) fn advance(&self, count: u32, window: u32) {
         let frontier = self.frontier.0.load(Ordering::Relaxed) + count;
         self.frontier.0.store(frontier, Ordering::Release);
@@ -210,6 +213,7 @@ impl Schedule {
         self.idle.notify();
     }
 
+    #[inline]
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
@@ -219,6 +223,7 @@ impl Schedule {
         &self.stopped
     }
 
+    #[inline]
     fn window_end(&self) -> u32 {
         let end = self.frontier().saturating_add(self.window.load(Ordering::Acquire));
         end.min(self.tasks.len() as u32)

@@ -74,6 +74,7 @@ impl TransferRules {
     }
 
     /// Whether the transaction looks like a transfer. Its recipient may still turn out to have code.
+    #[inline]
     pub(super) fn may_be_one(tx: &Transaction) -> bool {
         tx.to.is_some_and(|to| !may_be_precompile(&to))
             && runs_on_nothing(tx)
@@ -83,14 +84,17 @@ impl TransferRules {
             && (tx.tx_type <= 2 || tx.is_parallel)
     }
 
-    /// The transfer, if nothing is wrong with the transaction in itself.
+    /// The transfer between these accounts, if nothing is wrong with the transaction in itself.
+    #[inline]
     pub(super) fn prepare(
         &self,
         recovered: &RecoveredTransaction,
-        id_of: impl Fn(Address) -> AccountId,
+        [payer, payee]: [AccountId; 2],
     ) -> Option<Transfer> {
         let RecoveredTransaction { tx, sender } = recovered;
-        let to = tx.to.filter(|_| Self::may_be_one(tx))?;
+        if !Self::may_be_one(tx) {
+            return None;
+        }
         let charges = if tx.data.is_empty() {
             self.plain
         } else {
@@ -113,10 +117,9 @@ impl TransferRules {
         let gas_used = charges.least_gas_limit();
         let earned = if has_market { price - self.base_fee } else { price };
         let required = tx.cost()?;
-        let payer = id_of(*sender);
         Some(Transfer {
             sender: payer,
-            recipient: if to == *sender { payer } else { id_of(to) },
+            recipient: payee,
             nonce: tx.nonce,
             value: tx.value,
             required,
@@ -130,6 +133,7 @@ impl TransferRules {
 
 impl Transfer {
     /// What the transfer makes of the accounts; `None` where it takes the EVM to say.
+    #[inline]
     pub(super) fn outcome(&self, sender: Option<Account>, recipient: Option<Account>) -> Option<Outcome> {
         let mut payer = sender.unwrap_or_default();
         let is_ready = payer.nonce == self.nonce
@@ -156,11 +160,13 @@ impl Transfer {
 }
 
 /// No calldata, and no data that costs other than its tag.
+#[inline]
 fn runs_on_nothing(tx: &Transaction) -> bool {
     tx.data.is_empty() || (tx.is_parallel && split_tag(&tx.data).1.is_empty())
 }
 
 /// All precompiles of all forks lie among the first addresses.
+#[inline]
 fn may_be_precompile(to: &Address) -> bool {
     to[..18].iter().all(|byte| *byte == 0)
 }

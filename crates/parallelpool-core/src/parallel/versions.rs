@@ -23,6 +23,7 @@ impl<T> Default for Versions<T> {
 
 impl<T: Copy> Versions<T> {
     /// The value of the last writer before transaction `at`, and who that was.
+    #[inline]
     pub(super) fn newest_before(&self, at: u32) -> Option<(u32, T)> {
         if !self.written.load(Ordering::Acquire) {
             return None;
@@ -33,6 +34,7 @@ impl<T: Copy> Versions<T> {
     }
 
     /// Sets the value that transaction `at` writes.
+    #[inline]
     pub(super) fn put(&self, at: u32, value: T) {
         let mut list = self.list.write();
         let place = list.partition_point(|(writer, _)| *writer < at);
@@ -44,6 +46,7 @@ impl<T: Copy> Versions<T> {
     }
 
     /// Sets the value that transaction `at`, at the frontier, writes for good.
+    #[inline]
     pub(super) fn put_and_settle(&self, at: u32, value: T) {
         let mut list = self.list.write();
         let older = list.partition_point(|(writer, _)| *writer <= at);
@@ -63,6 +66,7 @@ impl<T: Copy> Versions<T> {
     }
 
     /// Transaction `at`, which wrote here, is committed: nobody asks for older values any more.
+    #[inline]
     pub(super) fn settle(&self, at: u32) {
         let mut list = self.list.write();
         let older = list.partition_point(|(writer, _)| *writer < at);

@@ -61,6 +61,7 @@ impl<'a, V: StateView> TransactionView<'a, V> {
     }
 
     /// The next reads are those of transaction `at`, on committed state.
+    #[inline]
     pub(super) fn begin(&mut self, at: u32) {
         (self.at, self.log, self.sender) = (at, None, None);
     }
@@ -78,10 +79,12 @@ impl<'a, V: StateView> TransactionView<'a, V> {
     }
 
     /// The reads since [`Self::begin_ahead`].
+    #[inline]
     pub(super) fn take_log(&mut self) -> Option<ReadLog> {
         self.log.take()
     }
 
+    #[inline]
     fn slot(&mut self, account: AccountId, slot: U256) -> Result<U256, StateError> {
         self.go_on()?;
         let id = self.memory.slot_id(account, slot);
@@ -92,6 +95,7 @@ impl<'a, V: StateView> TransactionView<'a, V> {
         Ok(value)
     }
 
+    #[inline]
     fn go_on(&self) -> Result<(), StateError> {
         if self.stopped.load(Ordering::Relaxed) { Err(StateError::Speculation) } else { Ok(()) }
     }

@@ -13,6 +13,7 @@ use crate::primitives::{Address, B256, Bytecode, U256};
 pub struct ViewDatabase<V>(pub V);
 
 /// An account as revm wants it. The code stays where it is until the EVM asks for it by hash.
+#[inline]
 pub fn account_info(account: &Account) -> AccountInfo {
     AccountInfo {
         balance: account.balance,

@@ -32,6 +32,7 @@ impl Default for Account {
 
 impl Account {
     /// Empty in the sense of EIP-161: no nonce, no balance, no code.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.nonce == 0 && self.balance.is_zero() && self.code_hash == KECCAK_EMPTY
     }
