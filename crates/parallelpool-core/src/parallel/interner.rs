@@ -108,6 +108,12 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
         &self.entry(id).1
     }
 
+    /// Ids and keys so far. Those that other threads are adding at this moment may be missing: an id
+    /// is counted before its key can be read.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (u32, &K)> {
+        (0..self.len()).filter_map(|id| Some((id, &self.entry_if_there(id)?.0)))
+    }
+
     /// Ids handed out so far. Complete once all threads that intern are done.
     pub(super) fn len(&self) -> u32 {
         self.next.load(Ordering::Acquire)
@@ -179,9 +185,13 @@ impl<K: Hash + Eq + Copy, C: Default> Interner<K, C> {
 
     #[inline]
     fn entry(&self, id: u32) -> &(K, C) {
+        self.entry_if_there(id).expect("ids come from this interner")
+    }
+
+    #[inline]
+    fn entry_if_there(&self, id: u32) -> Option<&(K, C)> {
         let (segment, offset) = position(id);
-        let cell = self.segments[segment].get().and_then(|segment| segment[offset].get());
-        cell.expect("ids come from this interner")
+        self.segments[segment].get()?[offset].get()
     }
 }
 
@@ -287,6 +297,25 @@ mod tests {
 
         assert_eq!(ids, again);
         assert_eq!(interner.len(), 200);
+    }
+
+    #[test]
+    fn keys_can_be_gone_through_while_others_are_added() {
+        for _ in 0..20 {
+            let interner = Interner::<u64, ()>::new(0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for key in 0..5_000 {
+                        interner.intern(key);
+                    }
+                });
+                while interner.len() < 5_000 {
+                    assert!(interner.keys().all(|(id, key)| interner.key(id) == key));
+                }
+            });
+
+            assert_eq!(interner.keys().count(), 5_000);
+        }
     }
 
     #[test]

@@ -172,8 +172,9 @@ impl<V: StateView> VersionedState<V> {
     /// this block tell; see [`crate::state::overlay::Overlay`] for the case that nobody asks for.
     pub(super) fn has_storage(&self, id: AccountId, at: u32) -> Result<bool, StateError> {
         let cleared = self.last_clearing(id, at);
-        // Asked so rarely that going through all slots of the block is cheaper than keeping lists.
-        let own = (0..self.slots.len()).map(SlotId).filter(|slot| self.slots.key(slot.0).account == id);
+        // Asked so rarely that going through all slots of the block is cheaper than keeping lists. What
+        // others are adding meanwhile was written by nobody who is committed.
+        let own = self.slots.keys().filter(|(_, key)| key.account == id).map(|(slot, _)| SlotId(slot));
         let mut written = own.filter_map(|slot| self.written_slot(slot, at, cleared));
         if written.any(|value| !value.is_zero()) {
             return Ok(true);
@@ -326,8 +327,8 @@ impl<V: StateView> VersionedState<V> {
     /// which comes before `end`.
     pub(super) fn changes(&self, end: u32) -> Result<StateChanges, StateError> {
         let slots = self.written_slots(end);
-        let mut changes = StateChanges::default();
-        changes.accounts = ChangeSet::with_capacity(self.accounts.len() as usize);
+        let accounts = ChangeSet::with_capacity(self.accounts.len() as usize);
+        let mut changes = StateChanges { accounts, codes: Default::default() };
         for id in (0..self.accounts.len()).map(AccountId) {
             let cell = self.accounts.cell(id.0);
             let fields = cell.committed();
