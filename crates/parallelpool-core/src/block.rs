@@ -13,6 +13,7 @@ use crate::access::Location;
 use crate::block_access_list::BlockAccessList;
 use crate::evm::TouchedAccount;
 use crate::primitives::{Address, B256, Bloom, Bytes, Log, U256};
+use crate::record::AccessRecord;
 use crate::state::StateChanges;
 use crate::tx::SharedTransaction;
 
@@ -163,6 +164,8 @@ pub struct ExecuteOptions {
     /// For each transaction, indices of earlier ones it is expected to depend on. A hint: it
     /// may be wrong, short or absent.
     pub dependencies: Vec<Vec<u32>>,
+    /// For each transaction, what it did when it ran alone (see [`crate::record`]). Hints too.
+    pub records: Vec<Option<Arc<AccessRecord>>>,
     /// What the parallel executor may make use of. All of it changes time, never results.
     pub techniques: Techniques,
     /// One plain transfer in so many that is applied without an EVM is executed by the EVM too and

@@ -50,6 +50,7 @@ pub mod ledger;
 pub mod parallel;
 pub mod preexecute;
 pub mod primitives;
+pub mod record;
 pub mod replay;
 pub mod roots;
 pub mod serial;

@@ -120,12 +120,17 @@ impl<'a> Committer<'a> {
             log.clear();
             worker.spare_logs.push(log);
         }
-        self.window.observe(abort.is_some());
-        let Executed { run, places, .. } = *executed;
+        let Executed { run, places, is_reused, .. } = *executed;
+        self.window.observe(abort.is_some() && !is_reused);
         let Some(abort) = abort else {
+            self.statistics.reused += u64::from(is_reused);
             return self.settle(speculation, index, run, Written::Ahead(&places), 1);
         };
         memory.retract(index, &places);
+        if is_reused {
+            let run = speculation.run_at_frontier(worker, index);
+            return self.settle(speculation, index, run, Written::Nowhere, 1);
+        }
         self.statistics.conflicts += 1;
         if let Ok(TxExecution { outcome: Ok(result), .. }) = &run {
             self.statistics.wasted_gas += result.gas_used;
@@ -195,6 +200,7 @@ impl<'a> Committer<'a> {
             };
             if is_checked {
                 compare_with_evm(self.job, &memory.at(index), index as usize, &execution)?;
+                self.statistics.checked_transfers += 1;
             }
             self.watch(memory, index, execution)?;
         }

@@ -105,6 +105,8 @@ struct Executed {
     /// What it read; `None` where it ran on committed state.
     reads: Option<ReadLog>,
     places: Vec<Place>,
+    /// It is a record of an earlier run.
+    is_reused: bool,
 }
 
 /// An EVM and its view: made when a thread begins work on a block.
@@ -171,6 +173,11 @@ impl<'a> Speculation<'a> {
     /// this one, for the same worker to run next.
     fn run<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<u32> {
         self.note_activity(worker);
+        if let Some(executed) = self.reuse(worker, index) {
+            let own = self.publish(index, executed);
+            self.commit(worker);
+            return own;
+        }
         if let Some(own) = self.run_in_place(worker, index) {
             self.commit(worker);
             return own;
@@ -216,7 +223,40 @@ impl<'a> Speculation<'a> {
         if let Err(StateError::Missing(keys)) = &run {
             self.missing.lock().extend(keys);
         }
-        Box::new(Executed { run, reads, places: Vec::new() })
+        Box::new(Executed { run, reads, places: Vec::new(), is_reused: false })
+    }
+
+    /// The record that was given for a transaction, in the form of an execution, if its conditions can
+    /// be expected to hold. They are asked about again at the frontier.
+    fn reuse<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<Box<Executed>> {
+        let Job { rules, block, options, .. } = self.job;
+        let record = options.records.get(index as usize).filter(|_| options.techniques.reuse)?.as_ref()?;
+        let tx = &self.job.transactions[index as usize];
+        let execution = record.applied(tx, rules, block).ok()?;
+        let memory = &self.memory;
+        let mut reads = worker.spare_logs.pop().unwrap_or_default();
+        for (address, seen) in &record.accounts {
+            reads.account(memory.account_id(*address), *seen);
+        }
+        for (address, slot, seen) in &record.slots {
+            reads.slot(memory.slot_id(memory.account_id(*address), *slot), *seen);
+        }
+        for (address, seen) in &record.has_storage {
+            reads.storage(memory.account_id(*address), *seen);
+        }
+        reads.compare_observed(tx, &execution.observed, |address| memory.account_id(*address));
+        match reads.first_changed(memory, index) {
+            Ok(None) => {
+                let (run, reads) = (Ok(execution), Some(reads));
+                Some(Box::new(Executed { run, reads, places: Vec::new(), is_reused: true }))
+            }
+            // What the view cannot tell is left to an execution, which knows how to report it.
+            Ok(Some(_)) | Err(_) => {
+                reads.clear();
+                worker.spare_logs.push(reads);
+                None
+            }
+        }
     }
 
     /// Executes a transaction when all before it is committed.

@@ -9,6 +9,7 @@ pub(crate) mod exceptions;
 #[path = "../random_blocks/world/hints.rs"]
 pub(crate) mod hints;
 pub(crate) mod merge;
+pub(crate) mod records;
 pub(crate) mod shards;
 pub(crate) mod state_tests;
 pub(crate) mod tally;

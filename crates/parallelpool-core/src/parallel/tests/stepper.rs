@@ -4,6 +4,8 @@
 //! executions read what is long outdated and are published late. Real threads on few cores hardly
 //! ever do that. If nobody can move before the block is committed, the protocol has lost somebody.
 
+use std::sync::Arc;
+
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -11,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use super::world::World;
 use super::*;
 use crate::block::BuildLimits;
+use crate::record::{AccessRecord, pre_execute};
 
 /// What the test lets happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +120,13 @@ fn step<'s, 'a>(
     true
 }
 
+/// What each candidate did alone on the state before the block.
+fn records(world: &World, rules: &Rules) -> Vec<Option<Arc<AccessRecord>>> {
+    let record = |tx: &SharedTransaction| pre_execute(tx, &world.state, rules, &world.block);
+    let memory_never_fails = |tx| record(tx).expect("memory never fails").map(Arc::new);
+    world.candidates.iter().map(memory_never_fails).collect()
+}
+
 fn assert_all_orders_agree(seed: u64, conflicts: &mut u64) {
     let mut world = World::new(seed);
     let rules = world.spec.rules_in(&world.block);
@@ -125,6 +135,7 @@ fn assert_all_orders_agree(seed: u64, conflicts: &mut u64) {
         // Off at times: what the re-check catches must not be needed for equality.
         recheck: seed.is_multiple_of(3),
         dependencies: world.hints(),
+        records: if seed % 4 == 1 { records(&world, &rules) } else { Vec::new() },
         ..ExecuteOptions::default()
     };
     let limits: BuildLimits = world.limits;
