@@ -21,7 +21,7 @@ use crate::serial::{self, Caller, Job, JobOutcome};
 use crate::state::overlay::Overlay;
 use crate::state::{StateChanges, StateView};
 use crate::system;
-use crate::tx::{RecoveredTransaction, SharedTransaction};
+use crate::tx::SharedTransaction;
 use crate::workers::Workers;
 
 /// Why a given block was not executed.
@@ -50,9 +50,6 @@ impl From<StateError> for ExecuteError {
         Self::Core(error.into())
     }
 }
-
-/// Below this much work the threads' meeting costs as much as it saves.
-const WORTH_SHARING_NS: u64 = 500_000;
 
 /// Most threads that an execution may ask for.
 const MOST_THREADS: usize = 1024;
@@ -214,17 +211,12 @@ impl Executor {
         }
     }
 
-    /// Whether several threads can be expected to finish sooner than one.
     fn is_worth_sharing(&self, job: &Job<'_>) -> bool {
         let threads = match job.options.threads {
             0 => self.workers.threads(),
             asked => asked,
         };
-        let Some((first, others)) = job.transactions.split_first() else { return false };
-        let has_several_senders = others.iter().any(|tx| tx.sender != first.sender);
-        threads > 1
-            && has_several_senders
-            && job.transactions.iter().map(|tx| expected_ns(tx)).sum::<u64>() >= WORTH_SHARING_NS
+        parallel::is_worth_it(job, threads)
     }
 
     fn workers_for(&self, threads: usize) -> Result<Arc<Workers>, CoreError> {
@@ -244,17 +236,6 @@ impl Executor {
         *wider = Some(Arc::clone(&workers));
         Ok(workers)
     }
-}
-
-/// What a transaction is expected to cost by its looks. Gas limits say little above a point.
-fn expected_ns(tx: &RecoveredTransaction) -> u64 {
-    const TRANSFER_NS: u64 = 3_000;
-    const TELLING_GAS: u64 = 1_000_000;
-    const GAS_PER_NS: u64 = 4;
-    if tx.tx.to.is_some() && tx.tx.data.is_empty() {
-        return TRANSFER_NS;
-    }
-    TRANSFER_NS + tx.tx.gas_limit.min(TELLING_GAS) / GAS_PER_NS
 }
 
 /// The outcome as it was asked for.

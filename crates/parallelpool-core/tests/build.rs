@@ -266,4 +266,8 @@ fn auto_shares_a_block_only_when_it_is_worth_it() {
     assert!(!ran_parallel(many(6), 1), "one thread");
     assert!(!ran_parallel(many(1), 0), "one sender");
     assert!(!ran_parallel(many(6)[..3].to_vec(), 0), "little work");
+    let transfers: Vec<_> =
+        (0..60).map(|nonce| transaction(account(1), nonce, Some(account(9)), 1)).collect();
+    assert!(ran_parallel(transfers.clone(), 1), "transfers take no EVM there, on one thread too");
+    assert!(!ran_parallel(transfers[..3].to_vec(), 0), "a few of them are not worth setting up");
 }

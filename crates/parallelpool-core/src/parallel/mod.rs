@@ -14,6 +14,7 @@
 mod accounts;
 mod commit;
 mod edges;
+mod estimate;
 mod idle;
 mod interner;
 mod memory;
@@ -32,6 +33,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use self::commit::Committer;
+pub(crate) use self::estimate::is_worth_it;
 use self::memory::{AccountId, Place, VersionedState};
 use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
@@ -245,13 +247,13 @@ impl<'a> Speculation<'a> {
             reads.storage(memory.account_id(*address), *seen);
         }
         reads.compare_observed(tx, &execution.observed, |address| memory.account_id(*address));
-        match reads.first_changed(memory, index) {
-            Ok(None) => {
+        match reads.is_expected_to_hold(memory, index) {
+            Ok(true) => {
                 let (run, reads) = (Ok(execution), Some(reads));
                 Some(Box::new(Executed { run, reads, places: Vec::new(), is_reused: true }))
             }
             // What the view cannot tell is left to an execution, which knows how to report it.
-            Ok(Some(_)) | Err(_) => {
+            Ok(false) | Err(_) => {
                 reads.clear();
                 worker.spare_logs.push(reads);
                 None

@@ -38,6 +38,10 @@ impl Checks {
     fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
+
+    fn without_nonce(self) -> Self {
+        Self(self.0 & !Self::NONCE.0)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -144,13 +148,33 @@ impl ReadLog {
         memory: &VersionedState<V>,
         at: u32,
     ) -> Result<Option<Abort>, StateError> {
-        for read in &self.accounts {
+        self.changed(memory, at, self.accounts.iter().copied(), &self.needs)
+    }
+
+    /// The same ahead of the frontier, where nonce and funds of the sender are still to come.
+    pub(super) fn is_expected_to_hold<V: StateView>(
+        &self,
+        memory: &VersionedState<V>,
+        at: u32,
+    ) -> Result<bool, StateError> {
+        let unpredicted = |read: &AccountRead| AccountRead { checks: read.checks.without_nonce(), ..*read };
+        Ok(self.changed(memory, at, self.accounts.iter().map(unpredicted), &[])?.is_none())
+    }
+
+    fn changed<V: StateView>(
+        &self,
+        memory: &VersionedState<V>,
+        at: u32,
+        accounts: impl Iterator<Item = AccountRead>,
+        needs: &[(AccountId, U256)],
+    ) -> Result<Option<Abort>, StateError> {
+        for read in accounts {
             let now = memory.account(read.id, at)?;
             if now == read.seen {
                 continue;
             }
-            let need = || self.needs.iter().find(|(id, _)| *id == read.id).map(|(_, need)| *need);
-            if let Some(field) = differing_field(read, now, need) {
+            let need = || needs.iter().find(|(id, _)| *id == read.id).map(|(_, need)| *need);
+            if let Some(field) = differing_field(&read, now, need) {
                 let address = memory.address(read.id);
                 let location = Some(Location { address, field });
                 return Ok(Some(Abort {
