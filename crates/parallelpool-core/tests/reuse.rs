@@ -123,7 +123,7 @@ fn an_observed_balance_must_be_the_same() {
     let earlier = transaction(account(2), 0, Some(CONTRACT), 7);
 
     assert!(is_applied(&call(), (&observer, &block), &[], (&observer, &block)));
-    assert!(!is_applied(&call(), (&observer, &block), &[earlier.clone()], (&observer, &block)));
+    assert!(!is_applied(&call(), (&observer, &block), std::slice::from_ref(&earlier), (&observer, &block)));
     // The same payment to one that does not look.
     let blind = state(&[0x5f, 0x5f, 0x55, 0x00]);
     assert!(is_applied(&call(), (&blind, &block), &[earlier], (&blind, &block)));

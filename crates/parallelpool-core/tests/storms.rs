@@ -98,7 +98,9 @@ fn assert_bounded(what: &str, count: usize, figures: &[ExecutionStatistics]) {
 #[test]
 fn storms_of_conflicts_waste_a_bounded_part_of_the_work() {
     const COUNT: usize = 1_000;
-    let shapes: [(&str, fn(usize) -> (usize, usize)); 4] = [
+    /// From a transaction's index to the two slots that it uses.
+    type Shape = fn(usize) -> (usize, usize);
+    let shapes: [(&str, Shape); 4] = [
         ("a chain through one slot", |_| (0, 0)),
         ("two slots in turn", |index| (index % 2, index % 2)),
         ("a triangle", |index| (index / 2, index)),
