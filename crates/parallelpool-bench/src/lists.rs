@@ -1,10 +1,11 @@
 //! Times what happens to a block's lists before and after execution: decoding with sender recovery,
-//! and the root of the receipts. Rows of their own, so that no execution time hides them.
+//! pre-execution, and the root of the receipts. Rows of their own, so that no execution time hides them.
 
 use std::sync::Arc;
 
 use parallelpool_core::block::Receipt;
 use parallelpool_core::error::CoreError;
+use parallelpool_core::record::{AccessRecord, pre_execute};
 use parallelpool_core::roots::receipts_root;
 use parallelpool_core::tx::SharedTransaction;
 use parallelpool_core::tx::decode::decode;
@@ -54,6 +55,7 @@ pub(crate) fn measure(
             false => Arc::new(Workers::new(threads)?),
         };
         rows.push(recovery(block, &own)?);
+        rows.push(pre_execution(block, &own)?);
     }
     let samples = (0..ROUNDS).map(|_| {
         let (root, sample) = timed(|| receipts_root(receipts));
@@ -63,6 +65,27 @@ pub(crate) fn measure(
     let wall_ns = samples.collect();
     rows.push(ListRow { work: "receipts root", threads: 1, items: receipts.len(), wall_ns });
     Ok(rows)
+}
+
+/// What each transaction does alone on the state before the block, by all workers.
+pub(crate) fn records(
+    block: &BenchBlock,
+    workers: &Workers,
+) -> Result<Vec<Option<Arc<AccessRecord>>>, CoreError> {
+    let record = |tx: &SharedTransaction| pre_execute(tx, &block.state, &block.rules, &block.block);
+    let records = workers.map(&block.transactions, record).into_iter();
+    records.map(|record| Ok(record?.map(Arc::new))).collect()
+}
+
+fn pre_execution(block: &BenchBlock, workers: &Workers) -> Result<ListRow, CoreError> {
+    let mut wall_ns = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let (made, sample) = timed(|| records(block, workers));
+        drop(made?);
+        wall_ns.push(sample.wall_ns);
+    }
+    let items = block.transactions.len();
+    Ok(ListRow { work: "pre-execution", threads: workers.threads(), items, wall_ns })
 }
 
 fn recovery(block: &BenchBlock, workers: &Workers) -> Result<ListRow, CoreError> {

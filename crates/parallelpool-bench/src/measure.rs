@@ -17,6 +17,7 @@ use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::error::CoreError;
 use parallelpool_core::executor::Executor;
 use parallelpool_core::preexecute::PreExecution;
+use parallelpool_core::record::AccessRecord;
 use parallelpool_core::state::StateView;
 use parallelpool_core::tx::Tag;
 use parallelpool_core::workers::Workers;
@@ -72,6 +73,8 @@ pub enum Way {
     Parallel(usize),
     /// The same, told what depends on what. Finding that out is not in the time.
     Hinted(usize),
+    /// The same with a record of each transaction's run alone on the parent's state.
+    Reused(usize),
     /// The engine's own choice with this many threads at hand.
     Auto(usize),
     /// So many copies of our serial engine at the same time.
@@ -86,6 +89,7 @@ impl Way {
             Self::Serial => "serial",
             Self::Parallel(_) => "parallel",
             Self::Hinted(_) => "parallel, hinted",
+            Self::Reused(_) => "parallel, reused",
             Self::Auto(_) => "auto",
             Self::Calibration(_) => "calibration",
         }
@@ -97,6 +101,7 @@ impl Way {
             Self::Plain | Self::Serial => 1,
             Self::Parallel(threads)
             | Self::Hinted(threads)
+            | Self::Reused(threads)
             | Self::Auto(threads)
             | Self::Calibration(threads) => threads,
         }
@@ -107,7 +112,8 @@ impl Way {
         let mut ways = vec![Self::Plain, Self::Serial];
         ways.extend(plan.threads.iter().map(|threads| Self::Parallel(*threads)));
         if plan.most_threads() > 1 {
-            ways.extend([Self::Hinted(plan.most_threads()), Self::Auto(plan.most_threads())]);
+            let most = plan.most_threads();
+            ways.extend([Self::Hinted(most), Self::Reused(most), Self::Auto(most)]);
         }
         let several = plan.threads.iter().filter(|threads| **threads > 1);
         ways.extend(several.map(|threads| Self::Calibration(*threads)));
@@ -262,6 +268,7 @@ struct Bench<'a> {
     plain: PlainBlock<'a>,
     reference: Reference<'a>,
     dependencies: Vec<Vec<u32>>,
+    records: Vec<Option<Arc<AccessRecord>>>,
     workers: &'a Arc<Workers>,
     executor: Executor,
 }
@@ -272,8 +279,9 @@ impl<'a> Bench<'a> {
         let outcome = plain.execute().map_err(|reason| refused(block, &reason))?;
         let reference = Reference::new(block, outcome)?;
         let dependencies = dependencies(block, workers)?;
+        let records = lists::records(block, workers)?;
         let executor = Executor::new(Arc::clone(workers));
-        Ok(Self { block, plain, reference, dependencies, workers, executor })
+        Ok(Self { block, plain, reference, dependencies, records, workers, executor })
     }
 
     fn sample(&self, way: Way) -> Result<Sample, CoreError> {
@@ -286,6 +294,10 @@ impl<'a> Bench<'a> {
             Way::Hinted(threads) => {
                 let dependencies = self.dependencies.clone();
                 self.sample_ours(way, &ExecuteOptions { dependencies, ..options(Mode::Parallel, threads) })
+            }
+            Way::Reused(threads) => {
+                let records = self.records.clone();
+                self.sample_ours(way, &ExecuteOptions { records, ..options(Mode::Parallel, threads) })
             }
             Way::Calibration(threads) => self.calibrate(threads),
         }

@@ -23,6 +23,7 @@ fn every_way_has_as_many_samples_as_rounds() {
         ("parallel", 1),
         ("parallel", 2),
         ("parallel, hinted", 2),
+        ("parallel, reused", 2),
         ("auto", 2),
         ("calibration", 2),
     ];
@@ -36,7 +37,13 @@ fn every_way_has_as_many_samples_as_rounds() {
     let count = measured.transactions();
     assert_eq!(
         lists,
-        [("decode and recover", 1, count), ("decode and recover", 2, count), ("receipts root", 1, count)]
+        [
+            ("decode and recover", 1, count),
+            ("pre-execution", 1, count),
+            ("decode and recover", 2, count),
+            ("pre-execution", 2, count),
+            ("receipts root", 1, count),
+        ]
     );
 }
 

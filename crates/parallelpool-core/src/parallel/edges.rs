@@ -17,7 +17,8 @@ const MOST_EDGES: usize = 8;
 /// Earlier indices, descending, none twice.
 pub(super) type Edges = SmallVec<[u32; 2]>;
 
-/// The edges of every transaction. `is_transfer`: waits for nobody, and nobody waits for it.
+/// The edges of every transaction. `is_transfer`: it looks like one. Those that turn out to be calls
+/// heed the hints they were given.
 pub(super) fn predict(
     transactions: &[SharedTransaction],
     hints: &[Vec<u32>],
@@ -30,9 +31,9 @@ pub(super) fn predict(
         let mut own = Edges::new();
         if !is_transfer[index as usize] {
             own.extend(callers.insert(tx.sender, index));
-            let hinted = hints.get(index as usize).map(Vec::as_slice).unwrap_or_default();
-            let hinted = hinted.iter().copied().take(8 * MOST_EDGES);
-            own.extend(hinted.filter(|hint| *hint < index && !is_transfer[*hint as usize]));
+        }
+        if let Some(hinted) = hints.get(index as usize) {
+            own.extend(hinted.iter().copied().filter(|hint| *hint < index).take(8 * MOST_EDGES));
             own.sort_unstable_by(|one, other| other.cmp(one));
             own.dedup();
             own.truncate(MOST_EDGES);
@@ -72,7 +73,7 @@ mod tests {
         let many: Vec<Vec<u32>> = (0..40).map(|_| (0..30).collect()).collect();
         let capped = predict(&transactions, &many, &[false; 30]);
 
-        assert_eq!(edges(&vec![all; 5]), [vec![], vec![0], vec![1, 0], vec![], vec![2, 1, 0]]);
+        assert_eq!(edges(&vec![all; 5]), [vec![], vec![0], vec![1, 0], vec![2, 1, 0], vec![3, 2, 1, 0]]);
         assert_eq!(capped[29].to_vec(), (21..29).rev().collect::<Vec<u32>>());
         assert!(capped.iter().all(|edges| edges.len() <= MOST_EDGES));
     }

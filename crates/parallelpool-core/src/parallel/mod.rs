@@ -299,7 +299,7 @@ impl<'a> Speculation<'a> {
                 continue;
             }
             self.hand_over_transfers(begin, std::mem::take(&mut stretch));
-            self.schedule.release(index);
+            self.schedule.defer(index);
             begin = index + 1;
         }
         self.hand_over_transfers(begin, stretch);
@@ -325,9 +325,16 @@ impl<'a> Speculation<'a> {
     }
 
     fn hand_over_transfers(&self, first: u32, stretch: Vec<Transfer>) {
-        if !stretch.is_empty() {
-            let own = self.hand_over(first, Ready::Transfers(stretch));
-            debug_assert!(own.is_none(), "nobody waits for a transfer");
+        if stretch.is_empty() {
+            return;
+        }
+        let end = first + stretch.len() as u32;
+        *self.ready[first as usize].lock() = Ready::Transfers(stretch);
+        // Only hints make others wait for transfers; without any, the first index speaks for all.
+        let known_by = if self.job.options.dependencies.is_empty() { first + 1 } else { end };
+        for index in first..known_by {
+            let own = self.schedule.has_run(index, false);
+            debug_assert!(own.is_none(), "none was to be kept");
         }
     }
 

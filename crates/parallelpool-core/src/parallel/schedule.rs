@@ -181,6 +181,13 @@ impl Schedule {
         kept
     }
 
+    /// A transaction that was handed out as a transfer is none: it waits for its turn like others.
+    pub(super) fn defer(&self, index: u32) {
+        if !self.hold_back(index) {
+            self.release(index);
+        }
+    }
+
     /// The first transaction that is not committed.
     #[inline]
     pub(super) fn frontier(&self) -> u32 {
