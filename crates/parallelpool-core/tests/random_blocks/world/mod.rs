@@ -176,7 +176,7 @@ impl World {
 
     /// The secret of one whose key signs transactions.
     pub(crate) fn secret_of(&self, address: &Address) -> Option<[u8; 32]> {
-        let mut keys = self.keys.iter().chain(&self.spenders).chain([&self.coded, &self.whale]);
+        let mut keys = self.keys.iter().chain(&self.spenders).chain([&self.coded, &self.whale, &self.rival]);
         keys.find(|key| key.address == *address).map(|key| key.secret)
     }
 
