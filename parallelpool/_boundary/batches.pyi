@@ -19,14 +19,18 @@ class AccessSet:
         """The transaction."""
     @property
     def source(self) -> str:
-        """`transfer`, `trace`, or `unknown`."""
+        """In rising trust: `unknown`, `tag`, `list`, `history`, `transfer`, `template`, `trace`."""
+    @property
+    def confidence(self) -> float:
+        """0 to 1: share of such predictions in which every access is expected to be right."""
     @property
     def gas_used(self) -> int:
         """Gas of the predicted run; the gas limit where unknown."""
     @property
     def succeeded(self) -> bool | None: ...
     @property
-    def is_known(self) -> bool: ...
+    def is_known(self) -> bool:
+        """Whether the source claims to name every access: `transfer`, `template` or `trace`."""
     @property
     def accesses(self) -> tuple[tuple[bytes, str, bytes | None, str], ...]:
         """(address, field, slot, kind): field is `nonce`, `balance`, `code` or `storage`, kind `read`, `write`, `credit` or `debit`."""

@@ -88,24 +88,45 @@ impl Access {
 }
 
 /// Where an access set comes from, in rising trust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccessSource {
     /// Nothing is known: the transaction goes sequential.
     Unknown,
+    /// The sender's tag and the envelope: a word, not knowledge.
+    Tag,
+    /// The transaction's own access list (EIP-2930): nobody has checked it.
+    List,
+    /// What earlier calls of the same code and selector had in common: part of the accesses.
+    History,
     /// A plain transfer: all accesses follow from the envelope and the absence of code.
     Transfer,
+    /// A template learned from earlier calls of the same code and selector.
+    Template,
     /// A run of the transaction alone on the head state.
     Trace,
 }
 
 impl AccessSource {
+    /// All of them, in rising trust.
+    pub const ALL: [Self; 7] =
+        [Self::Unknown, Self::Tag, Self::List, Self::History, Self::Transfer, Self::Template, Self::Trace];
+
     /// Stable name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
+            Self::Tag => "tag",
+            Self::List => "list",
+            Self::History => "history",
             Self::Transfer => "transfer",
+            Self::Template => "template",
             Self::Trace => "trace",
         }
+    }
+
+    /// Whether it claims to name every access. What does not goes sequential.
+    pub fn is_complete(self) -> bool {
+        self >= Self::Transfer
     }
 }
 
@@ -116,6 +137,8 @@ pub struct AccessSet {
     pub hash: B256,
     /// Where the knowledge comes from.
     pub source: AccessSource,
+    /// Of so many predictions like this one in a thousand every access is expected to be right.
+    pub confidence: u16,
     /// Locations in ascending order. The beneficiary's fee is not among them.
     pub accesses: BTreeMap<Location, Access>,
     /// Wei that must be there for the transaction to behave as predicted, per debited account: the
@@ -144,6 +167,7 @@ impl AccessSet {
         Self {
             hash,
             source: AccessSource::Unknown,
+            confidence: 0,
             accesses: BTreeMap::new(),
             debits: BTreeMap::new(),
             gas_used: gas_limit,
@@ -151,9 +175,9 @@ impl AccessSet {
         }
     }
 
-    /// Whether the accesses are known.
+    /// Whether all accesses are known, as far as a prediction knows anything.
     pub fn is_known(&self) -> bool {
-        self.source != AccessSource::Unknown
+        self.source.is_complete()
     }
 
     /// Adds an access to what is there.

@@ -16,6 +16,12 @@ use crate::tx::charges::charges;
 use crate::tx::{RecoveredTransaction, SharedTransaction, Transaction};
 use crate::workers::{Priority, Workers};
 
+/// Only code that appears at the recipient can make a transfer something else.
+const TRANSFER_CONFIDENCE: u16 = 999;
+
+/// As `parallelpool accuracy` measures it on real blocks.
+const TRACE_CONFIDENCE: u16 = 950;
+
 /// Where and how to look.
 #[derive(Debug, Clone, Copy)]
 pub struct PreExecution<'a> {
@@ -63,6 +69,7 @@ impl PreExecution<'_> {
         let mut access = AccessSet {
             hash: tx.hash,
             source: AccessSource::Transfer,
+            confidence: TRANSFER_CONFIDENCE,
             accesses: Default::default(),
             debits: Default::default(),
             gas_used: self.transfer_gas(recovered),
@@ -109,6 +116,7 @@ impl PreExecution<'_> {
         let mut access = AccessSet {
             hash: tx.tx.hash,
             source: AccessSource::Trace,
+            confidence: TRACE_CONFIDENCE,
             accesses: Default::default(),
             debits: Default::default(),
             gas_used: result.gas_used,

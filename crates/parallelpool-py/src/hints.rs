@@ -41,6 +41,10 @@ impl PyAccessSet {
         self.inner.source.name()
     }
     #[getter]
+    fn confidence(&self) -> f64 {
+        f64::from(self.inner.confidence) / 1_000.0
+    }
+    #[getter]
     fn gas_used(&self) -> u64 {
         self.inner.gas_used
     }
