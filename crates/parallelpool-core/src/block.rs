@@ -291,11 +291,12 @@ pub struct ExecutionStatistics {
     pub threads: usize,
     /// Threads that executed at least one transaction.
     pub active_workers: usize,
-    /// Runs of the EVM over all transactions, at least one each.
+    /// Runs over all transactions, at least one each: runs of the EVM, and transfers and records that
+    /// were applied in place of one count as one.
     pub executions: u64,
     /// Executions thrown away because a read had changed.
     pub conflicts: u64,
-    /// Executions per transaction, by index in the block.
+    /// The same per transaction, by index in the block.
     pub executions_per_transaction: Vec<u8>,
     /// Gas of the executions thrown away.
     pub wasted_gas: u64,

@@ -8,7 +8,7 @@ use crate::access::{Access, AccessSet, AccessSource, Field};
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
-use crate::evm::{CallOptions, Evm, TxExecution, TxResult};
+use crate::evm::{CallOptions, Evm, TxExecution, TxResult, may_be_precompile};
 use crate::primitives::{Address, KECCAK_EMPTY, U256};
 use crate::state::database::ViewDatabase;
 use crate::state::{Account, StateView};
@@ -56,7 +56,7 @@ impl PreExecution<'_> {
     /// A call without code to run touches sender and recipient and nothing else.
     fn transfer(&self, recovered: &RecoveredTransaction) -> Result<Option<AccessSet>, StateError> {
         let tx = &recovered.tx;
-        let Some(to) = tx.to.filter(|to| !self.may_be_precompile(to)) else { return Ok(None) };
+        let Some(to) = tx.to.filter(|to| !may_be_precompile(to)) else { return Ok(None) };
         // From Amsterdam on the gas of a transfer depends on whether the recipient exists.
         if self.rules.fork >= Fork::Amsterdam || !tx.authorization_list.is_empty() {
             return Ok(None);
@@ -81,11 +81,6 @@ impl PreExecution<'_> {
             access.add(to, Field::Balance, Access::CREDIT);
         }
         Ok(Some(access))
-    }
-
-    /// All precompiles of all forks lie among the first addresses.
-    fn may_be_precompile(&self, to: &Address) -> bool {
-        to[..18].iter().all(|byte| *byte == 0)
     }
 
     /// Without code to run the charges are all there is; refunds need storage.

@@ -17,6 +17,8 @@ use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::database::account_info;
 use crate::state::{Account, StateView};
 use crate::tx::RecoveredTransaction;
+use crate::tx::charges::{earned_per_gas, effective_gas_price};
+use crate::tx::validity::fee;
 
 /// What a transaction did when it ran alone, and what that rests on.
 #[derive(Debug, Clone)]
@@ -79,7 +81,7 @@ pub fn pre_execute(
     let Log { accounts, slots, has_storage, .. } = evm.into_db();
     let price = price(tx, block);
     match &execution.outcome {
-        Ok(result) if result.fee == fee(rules, block, price, result.gas_used) => {}
+        Ok(result) if result.fee == earned(rules, block, price, result.gas_used) => {}
         _ => return Ok(None),
     }
     let (rules, block) = (*rules, block.clone());
@@ -102,8 +104,7 @@ impl AccessRecord {
         if *rules != self.rules {
             return Err(Void::Rules);
         }
-        let offers_enough = rules.fork < Fork::London
-            || tx.tx.max_fee_per_gas >= U256::from(block.base_fee.unwrap_or_default());
+        let offers_enough = rules.fork < Fork::London || tx.tx.max_fee_per_gas >= base_fee(block);
         if !offers_enough {
             return Err(Void::Fee);
         }
@@ -124,7 +125,7 @@ impl AccessRecord {
         let Ok(result) = &mut execution.outcome else { return Err(Void::Fee) };
         let gas_used = result.gas_used;
         result.effective_gas_price = price.saturating_to();
-        result.fee = fee(rules, block, price, gas_used);
+        result.fee = earned(rules, block, price, gas_used);
         self.repay(&mut execution, tx.sender, price, gas_used);
         Ok(execution)
     }
@@ -159,11 +160,11 @@ impl AccessRecord {
         if price == self.price {
             return;
         }
-        let gas_used = U256::from(gas_used);
+        let cost = |price| fee(price, gas_used).expect("no more than the transaction's cost");
         let own = execution.writes.iter_mut().find(|write| write.address == sender);
         if let Some(Some(after)) = own.and_then(|write| write.account.as_mut()) {
             // A difference modulo 2^256, like all that is published about balances.
-            let owed = (price * gas_used).wrapping_sub(self.price * gas_used);
+            let owed = cost(price).wrapping_sub(cost(self.price));
             after.balance = after.balance.wrapping_sub(owed);
         }
     }
@@ -171,17 +172,18 @@ impl AccessRecord {
 
 /// Wei per gas that the transaction pays in `block`.
 fn price(tx: &RecoveredTransaction, block: &BlockContext) -> U256 {
-    let base_fee = U256::from(block.base_fee.unwrap_or_default());
-    match tx.tx.tx_type {
-        0 | 1 => tx.tx.max_fee_per_gas,
-        _ => tx.tx.max_fee_per_gas.min(base_fee.saturating_add(tx.tx.max_priority_fee_per_gas)),
-    }
+    let RecoveredTransaction { tx, .. } = tx;
+    effective_gas_price(tx.tx_type, tx.max_fee_per_gas, tx.max_priority_fee_per_gas, base_fee(block))
 }
 
 /// Wei that the beneficiary earns.
-fn fee(rules: &Rules, block: &BlockContext, price: U256, gas_used: u64) -> U256 {
-    let burnt = if rules.fork >= Fork::London { block.base_fee.unwrap_or_default() } else { 0 };
-    price.saturating_sub(U256::from(burnt)) * U256::from(gas_used)
+fn earned(rules: &Rules, block: &BlockContext, price: U256, gas_used: u64) -> U256 {
+    let per_gas = earned_per_gas(rules, price, base_fee(block));
+    fee(per_gas, gas_used).expect("no more than the transaction's cost")
+}
+
+fn base_fee(block: &BlockContext) -> U256 {
+    U256::from(block.base_fee.unwrap_or_default())
 }
 
 /// A view that writes down its answers, and shows the sender ready for its transaction.

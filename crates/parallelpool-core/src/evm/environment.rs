@@ -15,7 +15,7 @@ use crate::block::BlockContext;
 use crate::chainspec::Rules;
 use crate::header;
 use crate::primitives::{Address, B256, Bytes, U256};
-use crate::tx::charges::{Charges, charges_by};
+use crate::tx::charges::{Charges, charges_by, effective_gas_price};
 use crate::tx::{AccessListItem, RecoveredTransaction};
 
 /// Type byte by which revm knows fee-market transactions; the parallel type runs as one.
@@ -135,13 +135,10 @@ impl EvmTransaction {
         self.gas_limit = gas_limit;
     }
 
-    /// Wei per gas that is paid: the price of types 0 and 1, the capped sum of base fee and tip
-    /// of the others.
+    /// Wei per gas that is paid.
     pub(super) fn effective_gas_price(&self, base_fee: u64) -> U256 {
-        if self.tx_type < FEE_MARKET_TYPE {
-            return self.max_fee_per_gas;
-        }
-        self.max_fee_per_gas.min(U256::from(base_fee).saturating_add(self.max_priority_fee_per_gas))
+        let (cap, tip) = (self.max_fee_per_gas, self.max_priority_fee_per_gas);
+        effective_gas_price(self.tx_type, cap, tip, U256::from(base_fee))
     }
 }
 

@@ -17,13 +17,13 @@ use revm::interpreter::{
     CallValue, CreateOutcome, FrameInput, Gas, InitialAndFloorGas, InstructionResult, InterpreterResult,
 };
 use revm::primitives::constants::CALL_STACK_LIMIT;
-use revm::primitives::hardfork::SpecId;
 
 use super::failure::Failure;
 use super::halt::StoppedAt;
 use super::{Context, ExecutionDatabase, Machine, block_run, validation};
 use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
+use crate::tx::charges::earned_per_gas;
 use crate::tx::validity::fee;
 
 /// Runs one transaction, or one system call, on a machine.
@@ -112,14 +112,10 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
     ) -> Result<(), Failure> {
         let context = evm.ctx();
         let price = context.tx.effective_gas_price(context.block.basefee);
-        let tip = if context.chain.rules.spec_id.is_enabled_in(SpecId::LONDON) {
-            price.saturating_sub(U256::from(context.block.basefee))
-        } else {
-            price
-        };
+        let earned = earned_per_gas(&context.chain.rules, price, U256::from(context.block.basefee));
         let gas = result.gas();
         let used = gas.used().saturating_sub(gas.reservoir());
-        context.chain.fee = fee(tip, used).expect("at most what was deducted before");
+        context.chain.fee = fee(earned, used).expect("at most what was deducted before");
         if context.chain.keeps_journal {
             let beneficiary = context.block.beneficiary;
             let earned = context.chain.fee;

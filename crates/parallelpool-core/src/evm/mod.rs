@@ -412,6 +412,12 @@ impl<D: ExecutionDatabase> Evm<D> {
     }
 }
 
+/// Whether an address may be a precompile's: those of all forks lie among the first addresses.
+#[inline]
+pub(crate) fn may_be_precompile(address: &Address) -> bool {
+    address[..18].iter().all(|byte| *byte == 0)
+}
+
 /// The beneficiary's account after a fee was credited, by the rules of touching: before EIP-161
 /// even a fee of zero creates the account, afterwards an account that stays empty is removed.
 #[inline]

@@ -90,7 +90,7 @@ impl<'a> Committer<'a> {
         let is_due = self.job.options.interrupt.is_due();
         match self.job.caller {
             Caller::Import if is_due => self.fail(StateError::Interrupted.into()),
-            _ => self.ended_early = is_due,
+            _ => self.ended_early |= is_due,
         }
         is_due
     }

@@ -13,10 +13,11 @@ use super::memory::AccountId;
 use super::reads::{HUGE, has_no_code};
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
+use crate::evm::may_be_precompile;
 use crate::primitives::{Address, U256};
 use crate::state::Account;
-use crate::tx::charges::{Charges, charges_by};
-use crate::tx::validity::is_type_active;
+use crate::tx::charges::{Charges, charges_by, earned_per_gas, effective_gas_price};
+use crate::tx::validity::{fee, is_type_active};
 use crate::tx::{RecoveredTransaction, Transaction, split_tag};
 
 /// What transfers of one block have in common.
@@ -110,13 +111,10 @@ impl TransferRules {
         if !is_sound || (has_market && (cap < tip || cap < self.base_fee)) {
             return None;
         }
-        let price = match tx.tx_type {
-            0 | 1 => cap,
-            _ => cap.min(self.base_fee.saturating_add(tip)),
-        };
+        let price = effective_gas_price(tx.tx_type, cap, tip, self.base_fee);
         let gas_used = charges.least_gas_limit();
-        let earned = if has_market { price - self.base_fee } else { price };
         let required = tx.cost()?;
+        let earned = earned_per_gas(&self.rules, price, self.base_fee);
         Some(Transfer {
             sender: payer,
             recipient: payee,
@@ -125,8 +123,7 @@ impl TransferRules {
             required,
             gas_used,
             price,
-            // No more than `required`, which has 256 bits.
-            fee: earned * U256::from(gas_used),
+            fee: fee(earned, gas_used).expect("at most what is required"),
         })
     }
 }
@@ -145,7 +142,7 @@ impl Transfer {
             return None;
         }
         payer.nonce += 1;
-        payer.balance -= self.price * U256::from(self.gas_used);
+        payer.balance -= fee(self.price, self.gas_used).expect("at most what is required");
         if self.sender == self.recipient {
             return Some(Outcome { sender: payer, recipient: None });
         }
@@ -163,10 +160,4 @@ impl Transfer {
 #[inline]
 fn runs_on_nothing(tx: &Transaction) -> bool {
     tx.data.is_empty() || (tx.is_parallel && split_tag(&tx.data).1.is_empty())
-}
-
-/// All precompiles of all forks lie among the first addresses.
-#[inline]
-fn may_be_precompile(to: &Address) -> bool {
-    to[..18].iter().all(|byte| *byte == 0)
 }

@@ -9,8 +9,9 @@ use revm::context_interface::cfg::GasParams;
 use revm::context_interface::cfg::gas_params::Eip2780TxInfo;
 
 use super::Transaction;
+use super::decode::DYNAMIC_FEE_TX_TYPE;
 use crate::chainspec::{Fork, Rules};
-use crate::primitives::Address;
+use crate::primitives::{Address, U256};
 
 /// Gas due before execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,6 +72,23 @@ pub(crate) fn charges_by(
         state += if tx.to.is_none() { params.create_state_gas() } else { 0 };
     }
     Charges { intrinsic: gas.initial_regular_gas, floor, state }
+}
+
+/// Wei per gas that a transaction pays: the price of types 0 and 1, the capped sum of base fee and
+/// tip of all others.
+#[inline]
+pub(crate) fn effective_gas_price(tx_type: u8, fee_cap: U256, tip: U256, base_fee: U256) -> U256 {
+    if tx_type < DYNAMIC_FEE_TX_TYPE {
+        return fee_cap;
+    }
+    fee_cap.min(base_fee.saturating_add(tip))
+}
+
+/// Wei per gas of `price` that the beneficiary earns: what is above the base fee, which is burnt; all
+/// of it before London.
+#[inline]
+pub(crate) fn earned_per_gas(rules: &Rules, price: U256, base_fee: U256) -> U256 {
+    if rules.fork >= Fork::London { price.saturating_sub(base_fee) } else { price }
 }
 
 impl Rules {
