@@ -13,7 +13,15 @@ from typing import Literal, Protocol, TypeAlias
 
 import structlog
 
-from parallelpool.chain import BlockAttributes, BuiltBlock, CoreDivergence, CoreError, ExecutionStatistics
+from parallelpool.chain import (
+    Block,
+    BlockAttributes,
+    BlockRefused,
+    BuiltBlock,
+    CoreDivergence,
+    CoreError,
+    ExecutionStatistics,
+)
 from parallelpool.transaction import Transaction
 
 log = structlog.get_logger("parallelpool.execution")
@@ -110,6 +118,8 @@ class BlockBuilder(Protocol):
         self, built: BuiltBlock, candidates: Sequence[Transaction], difference: str, /
     ) -> bytes: ...
 
+    async def import_block(self, raw: bytes, mode: str, /) -> tuple[Block, ExecutionStatistics]: ...
+
 
 class Executor:
     """
@@ -172,6 +182,24 @@ class Executor:
         self._figures.add(parallel.statistics)
         return parallel, serial
 
+    async def import_block(self, raw: bytes, /) -> Block:
+        """
+        Checks, executes and stores a block that was made elsewhere, on the head. Raises BlockRefused.
+
+        Its header says what must come out, so a refusal by parallel execution may be our own fault: no block is
+        refused before serial execution has refused it too.
+        """
+        mode = "serial" if self._divergence is not None else self._mode
+        try:
+            block, statistics = await self._chain.import_block(raw, mode)
+        except (BlockRefused, CoreDivergence) as refusal:
+            if mode == "serial":
+                raise
+            block, statistics = await self._chain.import_block(raw, "serial")
+            await self._import_diverged(str(refusal), block)
+        self._figures.add(statistics)
+        return block
+
     async def _execute(
         self, attributes: BlockAttributes, candidates: Sequence[Transaction], mode: ExecutionMode
     ) -> BuiltBlock:
@@ -206,27 +234,39 @@ class Executor:
 
     async def _diverged(self, difference: str, serial: BuiltBlock, candidates: Sequence[Transaction]) -> None:
         """Ends parallel execution and keeps what is needed to find out why."""
+        self._end_parallel_execution(difference)
+        try:
+            document = await self._chain.reproducer(serial, candidates, difference)
+        except CoreError as error:
+            log.error("reproducer could not be made", error=str(error))
+        else:
+            await self._keep(f"divergence-{serial.block.header.number}.json", document)
+
+    async def _import_diverged(self, difference: str, block: Block) -> None:
+        """The same for a block that came from outside: its own bytes show the difference on its parent."""
+        self._end_parallel_execution(difference)
+        await self._keep(f"divergence-{block.header.number}.rlp", block.raw)
+
+    def _end_parallel_execution(self, difference: str) -> None:
         self._divergence = difference
         log.critical("parallel execution differs from serial; serial from now on", difference=difference)
+
+    async def _keep(self, name: str, document: bytes) -> None:
         folder = self._selfcheck.reproducers
         if folder is None:
             return
-        path = folder / f"divergence-{serial.block.header.number}.json"
         try:
-            document = await self._chain.reproducer(serial, candidates, difference)
-            await asyncio.to_thread(path.write_bytes, document)
-        except (OSError, CoreError) as error:
-            log.error("reproducer could not be written", path=str(path), error=str(error))
+            await asyncio.to_thread((folder / name).write_bytes, document)
+        except OSError as error:
+            log.error("reproducer could not be written", path=str(folder / name), error=str(error))
         else:
-            log.critical("reproducer written", path=str(path))
+            log.critical("reproducer written", path=str(folder / name))
 
 
 def _earlier_divergence(folder: Path | None) -> str | None:
     """What a reproducer in the folder says: the newest where there are several."""
     found = (
-        sorted(folder.glob("divergence-*.json"), key=lambda path: (len(path.name), path.name))
-        if folder
-        else []
+        sorted(folder.glob("divergence-*.*"), key=lambda path: (len(path.stem), path.stem)) if folder else []
     )
     if not found:
         return None

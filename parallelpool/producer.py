@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from parallelpool.batching import Batches, Offer
-from parallelpool.chain import BlockAttributes, BuiltBlock, EmbeddedChain, Header
+from parallelpool.chain import Block, BlockAttributes, BuiltBlock, EmbeddedChain, Header
 from parallelpool.events import EventBus, HeadChanged, TransactionsPromoted
 from parallelpool.execution import Execution, Executor, summary
 from parallelpool.transaction import Transaction, keccak256
@@ -124,6 +124,24 @@ class Producer:
             if stored:
                 self._last = execution
             return execution
+
+    async def submit_block(self, raw: bytes, /) -> Block:
+        """
+        Puts a block that was made elsewhere on the head, in turn with our own. Raises BlockRefused.
+
+        `raw` is the block's RLP; its parent must be the head. Its transactions need not be in the pool.
+        """
+        async with self._sealing:
+            block = await self._executor.import_block(raw)
+            self._settle(block.header)
+            log.info(
+                "block submitted",
+                number=block.header.number,
+                hash="0x" + block.header.hash.hex(),
+                txs=len(block.transactions),
+                gas_used=block.header.gas_used,
+            )
+            return block
 
     async def run(self) -> None:
         """Seals by the policy until cancelled."""

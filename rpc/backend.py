@@ -323,6 +323,9 @@ class Producer(Protocol):
         `compare` also runs them serially and checks that both agree. Raises UnknownBatch.
         """
 
+    async def submit_block(self, raw: bytes, /) -> Block:
+        """Puts a block that was made elsewhere on the head. Raises BlockRefused."""
+
     def statistics(self) -> ProducerStatistics: ...
 
 

@@ -13,6 +13,7 @@ from rpc.backend import Backend
 from rpc.errors import Json
 from rpc.method import Method, MethodTable
 from rpc.namespaces.parallel_batches import BatchRequest, batch_request, batch_size, check_parent, offer_view
+from rpc.namespaces.parallel_blocks import BlockMethods
 from rpc.namespaces.parallel_status import Status, status_request
 from rpc.namespaces.parallel_tagging import TAG_SIGNATURE, Tagger
 from rpc.namespaces.parallel_verdict import Verdicts, subject
@@ -46,10 +47,12 @@ class ParallelMethods:
         self._tagger = Tagger(backend, eth.calls, eth.fees)
         self._status = Status(backend)
         self._verdicts = Verdicts(backend)
+        self._blocks = BlockMethods(backend)
 
     def table(self) -> MethodTable:
         """Rows of the method table."""
         return {
+            **self._blocks.table(),
             "parallel_tagTransaction": Method(self._tagger.tag_transaction, TAG_SIGNATURE),
             "parallel_status": Method(self._status.status, optional(status_request)),
             "parallel_setBatchSize": Method(self.set_batch_size, required(batch_size), is_operator=True),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from parallelpool.batching import Selection
 from parallelpool.transaction import keccak256
 from rpc import views
-from rpc.errors import UNKNOWN_BATCH, Json, RpcError
+from rpc.errors import STALE_HEAD, UNKNOWN_BATCH, Json, RpcError
 from rpc.json_text import encode
 from rpc.namespaces.eth_fees import effective_tip
 from rpc.parameters import Fields, list_of, one_of
@@ -33,8 +33,6 @@ DEFAULT_MAX_BATCHES: Final = 16
 
 EPOCH: Final = secrets.token_bytes(8)
 """Random per start of the daemon: `sequence` is comparable within it only."""
-
-STALE_HEAD: Final = 3001
 
 FORMS: Final = ("hashes", "raw", "objects")
 EXTRAS: Final = ("accessList", "deps", "groups", "predictions")

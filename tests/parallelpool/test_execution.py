@@ -12,7 +12,16 @@ import pytest
 from config import NodeConfig
 from config.schema import ExecutionConfig
 from parallelpool import explain, replay
-from parallelpool.chain import BlockAttributes, BuiltBlock, CoreDivergence, CoreInvalidArgument, EmbeddedChain
+from parallelpool.chain import (
+    Block,
+    BlockAttributes,
+    BlockRefused,
+    BuiltBlock,
+    CoreDivergence,
+    CoreInvalidArgument,
+    EmbeddedChain,
+    ExecutionStatistics,
+)
 from parallelpool.execution import Executor, SelfCheck
 from parallelpool.node import Node
 from parallelpool.replay import ReplayOptions
@@ -50,6 +59,14 @@ class FaultyChain:
         """The chain's own."""
         document: bytes = await self.real.reproducer(built, candidates, difference)
         return document
+
+    async def import_block(self, raw: bytes, mode: str, /) -> tuple[Block, ExecutionStatistics]:
+        """The chain's own, but parallel execution refuses every block."""
+        self.modes.append(mode)
+        if mode == "parallel":
+            raise BlockRefused("block 1 refused: invalid merkle root")
+        imported: tuple[Block, ExecutionStatistics] = await self.real.import_block(raw, mode)
+        return imported
 
 
 @dataclass
@@ -197,6 +214,33 @@ async def test_a_reproducer_that_cannot_be_made_does_not_stop_the_block(tmp_path
             assert executor.divergence is not None
 
     assert files_in(tmp_path) == []
+
+
+async def test_no_block_from_outside_is_refused_before_serial_execution_refuses_it(tmp_path: Path) -> None:
+    """
+    A good block that parallel execution alone refuses is stored, its bytes are kept, and the rest is serial.
+    """
+    async with node("manual") as elsewhere:
+        await transfers(elsewhere, 2)
+        await elsewhere.producer.seal()
+        made = await elsewhere.chain.block_by_number(1)
+    assert made is not None
+    async with node("manual") as started:
+        chain = FaultyChain(started.chain)
+        executor = Executor(chain, "parallel", SelfCheck(reproducers=tmp_path))
+        with pytest.raises(BlockRefused):
+            await executor.import_block(made.raw.replace(made.header.state_root, bytes(32)))
+        assert files_in(tmp_path) == []
+
+        block = await executor.import_block(made.raw)
+
+        assert block.header.hash == made.header.hash == started.chain.head().hash
+        assert chain.modes == ["parallel", "serial"] * 2
+        assert executor.divergence is not None
+        assert (tmp_path / "divergence-1.rlp").read_bytes() == made.raw
+        earlier = Executor(chain, "parallel", SelfCheck(reproducers=tmp_path)).divergence
+        assert earlier is not None
+        assert "divergence-1.rlp was written by an earlier run" in earlier
 
 
 def files_in(folder: Path) -> list[str]:
