@@ -35,7 +35,7 @@ def test_the_list_has_a_line_for_each_workload(capsys: pytest.CaptureFixture[str
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
     assert names[:2] == ["transfers-self", "transfers-distinct"]
-    assert {"hot-recipient", "one-sender", "chain-counter", "mainnet"} <= set(names)
+    assert {"hot-recipient", "one-sender", "chain-counter", "mainnet", "mainnet-2021"} <= set(names)
     assert len(set(names)) == len(names)
 
 

@@ -1,5 +1,6 @@
 //! Recorded mainnet blocks: files of the replay format, gzip or not.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use parallelpool_core::error::CoreError;
@@ -16,8 +17,30 @@ pub(super) fn default_folder() -> PathBuf {
     fixtures.join("mainnet")
 }
 
+/// The first block of 2021.
+const FIRST_OF_2021: u64 = 11_565_019;
+
 /// Every recorded block that has transactions, by number.
 pub(super) fn all(making: &Making<'_>) -> Result<Vec<BenchBlock>, CoreError> {
+    within(making, 0..=u64::MAX)
+}
+
+/// Those from 2021 on: calls into busy contracts more than payments.
+pub(super) fn since_2021(making: &Making<'_>) -> Result<Vec<BenchBlock>, CoreError> {
+    within(making, FIRST_OF_2021..=u64::MAX)
+}
+
+/// What `text` names: a number, or numbers from `A..B` (both included), `A..` or `..B`.
+pub(super) fn chosen(making: &Making<'_>, text: &str) -> Result<Vec<BenchBlock>, CoreError> {
+    let Some((first, last)) = text.split_once("..") else { return Ok(vec![one(making, text)?]) };
+    let bound = |text: &str, open: u64| if text.is_empty() { Some(open) } else { text.parse().ok() };
+    match (bound(first, 0), bound(last, u64::MAX)) {
+        (Some(first), Some(last)) => within(making, first..=last),
+        _ => Err(CoreError::InvalidArgument(format!("no range of block numbers: {text:?}"))),
+    }
+}
+
+fn within(making: &Making<'_>, range: RangeInclusive<u64>) -> Result<Vec<BenchBlock>, CoreError> {
     let folder = &making.recorded;
     let listed = std::fs::read_dir(folder).map_err(|error| {
         CoreError::InvalidArgument(format!(
@@ -25,11 +48,14 @@ pub(super) fn all(making: &Making<'_>) -> Result<Vec<BenchBlock>, CoreError> {
             folder.display()
         ))
     })?;
-    let mut numbers: Vec<u64> = listed.filter_map(|entry| number_of(&entry.ok()?.path())).collect();
+    let mut numbers: Vec<u64> = listed
+        .filter_map(|entry| number_of(&entry.ok()?.path()))
+        .filter(|number| range.contains(number))
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     if numbers.is_empty() {
-        return Err(CoreError::InvalidArgument(format!("no recorded blocks in {}", folder.display())));
+        return Err(CoreError::InvalidArgument(format!("no such recorded blocks in {}", folder.display())));
     }
     let kept = making.count(numbers.len());
     let blocks =
@@ -39,7 +65,7 @@ pub(super) fn all(making: &Making<'_>) -> Result<Vec<BenchBlock>, CoreError> {
 }
 
 /// The recorded block of that number.
-pub(super) fn one(making: &Making<'_>, number: &str) -> Result<BenchBlock, CoreError> {
+fn one(making: &Making<'_>, number: &str) -> Result<BenchBlock, CoreError> {
     let path = ENDINGS
         .iter()
         .map(|ending| making.recorded.join(format!("{number}{ending}")))

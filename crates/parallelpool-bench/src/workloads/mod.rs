@@ -153,9 +153,10 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "mainnet",
-        description: "recorded mainnet blocks ($PARALLELPOOL_FIXTURES/mainnet); mainnet/N for one of them",
+        description: "recorded mainnet blocks ($PARALLELPOOL_FIXTURES/mainnet); mainnet/N for one of them, mainnet/A..B for some",
         make: mainnet::all,
     },
+    Family { name: "mainnet-2021", description: "those of them from 2021 on", make: mainnet::since_2021 },
 ];
 
 /// Transactions of 21,000 gas that make a block of one gigagas.
@@ -290,16 +291,17 @@ pub fn draft(
     Draft { signer, transaction }
 }
 
-/// Makes the workload of that name. `mainnet/N` is recorded block N alone, `uniswap/N` has N swaps
-/// in each pool.
+/// Makes the workload of that name. `mainnet/N` is recorded block N alone, `mainnet/A..B` are those
+/// from A to B, `uniswap/N` has N swaps in each pool.
 ///
 /// [`CoreError::InvalidArgument`] for an unknown name, and where recorded blocks cannot be read.
 pub fn make(name: &str, making: &Making<'_>) -> Result<Workload, CoreError> {
-    if let Some(number) = name.strip_prefix("mainnet/") {
-        let blocks = vec![mainnet::one(making, number)?];
+    if let Some(numbers) = name.strip_prefix("mainnet/") {
+        let blocks = mainnet::chosen(making, numbers)?;
+        let noun = if blocks.len() == 1 { "block" } else { "blocks" };
         return Ok(Workload {
             name: name.into(),
-            description: format!("recorded mainnet block {number}"),
+            description: format!("recorded mainnet {noun} {numbers}"),
             blocks,
         });
     }

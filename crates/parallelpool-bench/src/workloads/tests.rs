@@ -9,10 +9,14 @@ use super::*;
 use crate::baseline::{PlainBlock, PlainOutcome};
 use crate::equality::Reference;
 
+fn is_recorded(name: &str) -> bool {
+    name.starts_with("mainnet")
+}
+
 fn small(workers: &Workers, name: &str) -> Option<Workload> {
     let making = Making { scale: 0.002, ..Making::new(workers) };
-    let recorded = name != "mainnet" || making.recorded.is_dir();
-    recorded.then(|| make(name, &making).expect("a known name"))
+    let is_there = !is_recorded(name) || making.recorded.is_dir();
+    is_there.then(|| make(name, &making).expect("a known name"))
 }
 
 /// Executes a block by the plain loop and by each of our ways, and demands the same of all of them.
@@ -39,7 +43,7 @@ fn all_ways_of_executing_a_family_agree_and_nothing_fails() {
         let Some(workload) = small(&workers, family.name) else { continue };
         for block in &workload.blocks {
             let plain = agreed(&executor, family.name, block);
-            let may_fail = matches!(family.name, "mainnet" | "mixed");
+            let may_fail = is_recorded(family.name) || family.name == "mixed";
             assert!(may_fail || plain.receipts.iter().all(|receipt| receipt.success), "{}", family.name);
         }
     }
@@ -73,7 +77,7 @@ fn workloads_are_the_same_each_time_and_differ_by_seed() {
         let workload = make(name, &making).expect("a known name");
         workload.blocks[0].transactions.iter().map(|tx| tx.tx.hash).collect::<Vec<_>>()
     };
-    for name in FAMILIES.iter().map(|family| family.name).filter(|name| *name != "mainnet") {
+    for name in FAMILIES.iter().map(|family| family.name).filter(|name| !is_recorded(name)) {
         let first = hashes(name, 1);
         assert_eq!(first, hashes(name, 1), "{name}");
         assert!(first.iter().zip(hashes(name, 2)).all(|(one, other)| *one != other), "{name}");
@@ -94,5 +98,27 @@ fn an_unknown_name_is_refused_with_the_known_ones() {
     let text = make("transfer", &Making::new(&workers)).expect_err("no such name").to_string();
     assert!(text.starts_with("no workload \"transfer\"; there are transfers-self, "), "{text}");
     let text = make("mainnet/../1", &Making::new(&workers)).expect_err("no such block").to_string();
-    assert!(text.starts_with("no recorded block \"../1\" in "), "{text}");
+    assert_eq!(text, "no range of block numbers: \"../1\"");
+    let text = make("mainnet/1x", &Making::new(&workers)).expect_err("no such block").to_string();
+    assert!(text.starts_with("no recorded block \"1x\" in "), "{text}");
+}
+
+#[test]
+fn recorded_blocks_can_be_chosen_by_their_numbers() {
+    let workers = Workers::new(1).expect("one thread");
+    let making = Making::new(&workers);
+    if !making.recorded.is_dir() {
+        assert!(std::env::var_os("CI").is_none(), "no recorded blocks: {}", making.recorded.display());
+        return;
+    }
+    let numbers = |name: &str| -> Vec<u64> {
+        make(name, &making).expect("recorded blocks").blocks.iter().map(|block| block.block.number).collect()
+    };
+    let (all, since_2021) = (numbers("mainnet"), numbers("mainnet-2021"));
+
+    assert!(all.is_sorted() && all[0] < 11_565_019 && since_2021[0] >= 11_565_019);
+    assert!(all.ends_with(&since_2021));
+    assert_eq!(numbers("mainnet/11565019.."), since_2021);
+    assert_eq!(numbers(&format!("mainnet/..{}", all[1])), all[..2]);
+    assert_eq!(numbers(&format!("mainnet/{}..{}", all[1], all[2])), all[1..3]);
 }
