@@ -17,6 +17,10 @@ Transport: TypeAlias = Literal["http", "ws", "ipc"]
 class NotificationSink(Protocol):
     """Where the notifications of a connection go."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client leaves so much unread that what can be told later should be."""
+
     def notify(self, message: bytes, /) -> None:
         """Queues one message. A client that does not read loses its connection, nobody waits for it."""
 

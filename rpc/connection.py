@@ -22,6 +22,7 @@ from rpc.outbox import Outbox
 from rpc.subscriptions import ConnectionSubscriptions
 
 if TYPE_CHECKING:
+    from rpc.batch_news import BatchNews
     from rpc.dispatch import Dispatcher
     from rpc.news import News
 
@@ -51,11 +52,21 @@ class Wire:
 class Connection:
     """One client."""
 
-    def __init__(self, wire: Wire, dispatcher: Dispatcher, news: News, *, log_query_limit: int) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        dispatcher: Dispatcher,
+        news: News,
+        batch_news: BatchNews,
+        *,
+        log_query_limit: int,
+    ) -> None:
         self._wire = wire
         self._dispatcher = dispatcher
         self._outbox = Outbox()
-        self._subscriptions = ConnectionSubscriptions(news, self._outbox, log_query_limit=log_query_limit)
+        self._subscriptions = ConnectionSubscriptions(
+            news, batch_news, self._outbox, log_query_limit=log_query_limit
+        )
         self._caller = Caller(
             wire.transport, wire.address, wire.modules, wire.is_operator, notifier=self._subscriptions
         )

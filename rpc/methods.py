@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from rpc.backend import Backend
     from rpc.block_cache import BlockCache
     from rpc.filters import FilterBook
+    from rpc.offers import Offers
     from rpc.settings import RpcSettings
 
 
 def method_table(
-    backend: Backend, blocks: BlockCache, filters: FilterBook, settings: RpcSettings
+    backend: Backend, blocks: BlockCache, filters: FilterBook, offers: Offers, settings: RpcSettings
 ) -> MethodTable:
     """Method name -> row, of all namespaces."""
     eth = EthMethods(backend, blocks, filters, settings.calls)
@@ -35,7 +36,7 @@ def method_table(
         web3,
         TxpoolMethods(backend),
         DebugMethods(backend),
-        ParallelMethods(backend, eth),
+        ParallelMethods(backend, eth, offers),
         DevMethods(backend),
     ):
         rows.update(namespace.table())

@@ -27,6 +27,11 @@ class Outbox:
         self._is_closed = False
         self.has_overflowed = False
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client leaves so much unread that what can be told later should be."""
+        return len(self._waiting) >= MAX_MESSAGES // 8 or self._bytes >= MAX_BYTES // 8
+
     def notify(self, message: bytes, /) -> None:
         """Queues a notification, or marks the client as too slow."""
         if len(self._waiting) >= MAX_MESSAGES or self._bytes >= MAX_BYTES:

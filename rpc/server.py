@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
+from rpc.batch_news import BatchNews
 from rpc.block_cache import BlockCache
 from rpc.caller import is_loopback
 from rpc.connection import Connection, Wire
@@ -26,6 +27,7 @@ from rpc.ipc import IpcEndpoint
 from rpc.method import MethodTable
 from rpc.methods import method_table
 from rpc.news import News
+from rpc.offers import Offers
 from rpc.websocket import WebSocketEndpoint, is_upgrade
 
 if TYPE_CHECKING:
@@ -69,8 +71,11 @@ class RpcServer:
         blocks = BlockCache(backend.chain)
         self._news = News(backend.chain, backend.events, blocks)
         self._filters = FilterBook(self._news)
+        offers = Offers(backend)
+        self._batch_news = BatchNews(backend.events, offers)
+        methods = method_table(backend, blocks, self._filters, offers, settings)
         self._dispatcher = Dispatcher(
-            {**method_table(backend, blocks, self._filters, settings), **(further_methods or {})},
+            {**methods, **(further_methods or {})},
             BatchLimits(settings.batch_request_limit, settings.batch_response_max_size),
         )
         self._http = (
@@ -89,7 +94,7 @@ class RpcServer:
     @asynccontextmanager
     async def serving(self, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
         """
-        Serves while the block runs; `tasks` owns the one task that this needs.
+        Serves while the block runs; `tasks` owns the tasks that this needs.
 
         Raises OSError if an endpoint cannot be opened; none is open then.
         """
@@ -102,8 +107,8 @@ class RpcServer:
                 await self._ipc.start()
                 stack.push_async_callback(self._ipc.close)
                 log.info("IPC endpoint opened", url=str(self._settings.ipc_path))
-            telling = tasks.create_task(self._news.run())
-            stack.callback(telling.cancel)
+            for telling in (self._news, self._batch_news):
+                stack.callback(tasks.create_task(telling.run()).cancel)
             yield
 
     def statistics(self) -> RpcStatistics:
@@ -167,7 +172,11 @@ class RpcServer:
 
     def _connection(self, wire: Wire) -> Connection:
         return Connection(
-            wire, self._dispatcher, self._news, log_query_limit=self._settings.calls.log_query_limit
+            wire,
+            self._dispatcher,
+            self._news,
+            self._batch_news,
+            log_query_limit=self._settings.calls.log_query_limit,
         )
 
     def _is_operator(self, address: str) -> bool:

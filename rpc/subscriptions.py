@@ -1,8 +1,7 @@
 """
-Subscriptions of one connection (`eth_subscribe`, WebSocket and IPC).
+Subscriptions of one connection (`eth_subscribe` and `parallel_subscribe`, WebSocket and IPC).
 
-In: news. Out: notifications into the connection's outbox. Nothing is sent before the answer that tells the
-subscription's id; what comes earlier waits for it. All subscriptions end with their connection.
+In: news. Out: notifications into the connection's outbox. All subscriptions end with their connection.
 """
 
 from __future__ import annotations
@@ -13,68 +12,33 @@ from typing import TYPE_CHECKING, Final
 from rpc import views
 from rpc.caller import NotificationSink
 from rpc.errors import InvalidParams, Json, RpcError, SubscriptionNotFound
-from rpc.filters import new_id
-from rpc.json_text import encode
 from rpc.log_filter import LogFilter, check_future, check_size, is_in_range, log_filter
+from rpc.namespaces.parallel_batch_request import BatchRequest
 from rpc.news import LogNews, News
+from rpc.parallel_subscriptions import Heads, OfferedBatches, batch_filter
 from rpc.parameters import Signature, optional, parse_parameters, required
 from rpc.quantities import boolean, text, to_data
+from rpc.subscription import Subscription
 
 if TYPE_CHECKING:
     from parallelpool.chain import Header
     from parallelpool.transaction import Transaction
+    from rpc.batch_news import BatchNews
 
 HELD_SUBSCRIPTIONS: Final = 1_000
 """Subscriptions of one connection."""
 
 ANY_NAME: Final = required(text)
 
-KINDS: Final[dict[str, Signature]] = {
-    "newHeads": ANY_NAME,
-    "logs": ANY_NAME + required(log_filter),
-    "newPendingTransactions": ANY_NAME + optional(boolean),
-    "syncing": ANY_NAME,
+KINDS: Final[dict[tuple[str, str], Signature]] = {
+    ("eth", "newHeads"): ANY_NAME,
+    ("eth", "logs"): ANY_NAME + required(log_filter),
+    ("eth", "newPendingTransactions"): ANY_NAME + optional(boolean),
+    ("eth", "syncing"): ANY_NAME,
+    ("parallel", "heads"): ANY_NAME,
+    ("parallel", "batches"): ANY_NAME + optional(batch_filter),
 }
 """What can be subscribed to, with its parameters. Our own chain never syncs, so `syncing` stays silent."""
-
-
-class Subscription:
-    """One subscription; subclasses choose what they tell."""
-
-    wants_logs = False
-
-    def __init__(self, outbox: NotificationSink) -> None:
-        self.id = new_id()
-        self._outbox = outbox
-        self._early: list[bytes] | None = []
-
-    def activate(self) -> None:
-        """Sends what waited, and from now on directly."""
-        early, self._early = self._early, None
-        for message in early or ():
-            self._outbox.notify(message)
-
-    def head_added(self, header: Header, /) -> None:
-        """News of a block."""
-
-    def logs_added(self, logs: Sequence[LogNews], /) -> None:
-        """News of logs."""
-
-    def transactions_promoted(self, transactions: Sequence[Transaction], /) -> None:
-        """News of executable transactions."""
-
-    def _tell(self, result: Json) -> None:
-        message = encode(
-            {
-                "jsonrpc": "2.0",
-                "method": "eth_subscription",
-                "params": {"subscription": self.id, "result": result},
-            }
-        )
-        if self._early is None:
-            self._outbox.notify(message)
-        else:
-            self._early.append(message)
 
 
 class NewHeads(Subscription):
@@ -114,8 +78,11 @@ class NewPendingTransactions(Subscription):
 class ConnectionSubscriptions:
     """The notifier of one connection."""
 
-    def __init__(self, news: News, outbox: NotificationSink, *, log_query_limit: int) -> None:
+    def __init__(
+        self, news: News, batch_news: BatchNews, outbox: NotificationSink, *, log_query_limit: int
+    ) -> None:
         self._news = news
+        self._batch_news = batch_news
         self._outbox = outbox
         self._log_query_limit = log_query_limit
         self._held: dict[str, Subscription] = {}
@@ -128,15 +95,19 @@ class ConnectionSubscriptions:
     def subscribe(self, namespace: str, params: Json, /) -> str:
         """Begins a subscription and gives its id. Raises RpcError in geth's words."""
         kind = _kind_of(params)
-        if namespace != "eth" or kind not in KINDS:
+        signature = KINDS.get((namespace, kind))
+        if signature is None:
             raise SubscriptionNotFound(namespace, kind)
-        _, *arguments = parse_parameters(params, KINDS[kind])
+        _, *arguments = parse_parameters(params, signature)
         if len(self._held) >= HELD_SUBSCRIPTIONS:
             raise RpcError(f"too many subscriptions (limit {HELD_SUBSCRIPTIONS})")
         made = self._make(kind, arguments)
         self._held[made.id] = made
         self._fresh.append(made)
-        self._news.add(made)
+        if isinstance(made, OfferedBatches):
+            self._batch_news.add(made)
+        else:
+            self._news.add(made)
         return made.id
 
     def unsubscribe(self, subscription_id: str, /) -> bool:
@@ -144,7 +115,7 @@ class ConnectionSubscriptions:
         ended = self._held.pop(subscription_id, None)
         if ended is None:
             raise RpcError("subscription not found")
-        self._news.remove(ended)
+        self._end(ended)
         return True
 
     def activate(self) -> None:
@@ -156,8 +127,14 @@ class ConnectionSubscriptions:
     def close(self) -> None:
         """Ends all subscriptions."""
         for subscription in self._held.values():
-            self._news.remove(subscription)
+            self._end(subscription)
         self._held.clear()
+
+    def _end(self, subscription: Subscription) -> None:
+        if isinstance(subscription, OfferedBatches):
+            self._batch_news.remove(subscription)
+        else:
+            self._news.remove(subscription)
 
     def _make(self, kind: str, arguments: list[object]) -> Subscription:
         match kind:
@@ -171,6 +148,14 @@ class ConnectionSubscriptions:
                 return NewLogs(self._outbox, wanted)
             case "newPendingTransactions":
                 return NewPendingTransactions(self._outbox, full=arguments == [True])
+            case "heads":
+                return Heads(self._outbox)
+            case "batches":
+                (request,) = arguments
+                assert request is None or isinstance(request, BatchRequest), (
+                    "the kind's parameter is a request"
+                )
+                return OfferedBatches(self._outbox, request or batch_filter({}))
             case _:
                 return Subscription(self._outbox)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rpc.backend import Backend
 from rpc.errors import Json
 from rpc.method import Method, MethodTable
-from rpc.namespaces.parallel_batches import BatchRequest, batch_request, batch_size, check_parent, offer_view
+from rpc.namespaces.parallel_batch_request import BatchRequest, batch_request, batch_size
 from rpc.namespaces.parallel_blocks import BlockMethods
 from rpc.namespaces.parallel_status import Status, status_request
 from rpc.namespaces.parallel_tagging import TAG_SIGNATURE, Tagger
@@ -22,7 +22,9 @@ from rpc.quantities import address, boolean, data, hash32, to_data, to_quantity
 
 if TYPE_CHECKING:
     from rpc.backend import Execution
+    from rpc.caller import Caller
     from rpc.namespaces.eth import EthMethods
+    from rpc.offers import Offers
 
 
 class ExecuteRequest:
@@ -42,8 +44,9 @@ class ExecuteRequest:
 class ParallelMethods:
     """The namespace."""
 
-    def __init__(self, backend: Backend, eth: EthMethods) -> None:
+    def __init__(self, backend: Backend, eth: EthMethods, offers: Offers) -> None:
         self._backend = backend
+        self._offers = offers
         self._tagger = Tagger(backend, eth.calls, eth.fees)
         self._status = Status(backend)
         self._verdicts = Verdicts(backend)
@@ -56,7 +59,7 @@ class ParallelMethods:
             "parallel_tagTransaction": Method(self._tagger.tag_transaction, TAG_SIGNATURE),
             "parallel_status": Method(self._status.status, optional(status_request)),
             "parallel_setBatchSize": Method(self.set_batch_size, required(batch_size), is_operator=True),
-            "parallel_getBatches": Method(self.get_batches, optional(batch_request)),
+            "parallel_getBatches": Method(self.get_batches, optional(batch_request), wants_caller=True),
             "parallel_executeBatches": Method(
                 self.execute_batches, optional(ExecuteRequest), is_operator=True, outlives_caller=True
             ),
@@ -72,17 +75,9 @@ class ParallelMethods:
         self._backend.batches.set_batch_size(transactions)
         return True
 
-    async def get_batches(self, request: BatchRequest | None) -> Json:
+    async def get_batches(self, caller: Caller, request: BatchRequest | None) -> Json:
         """The batches on offer: a look, which takes nothing away from anybody."""
-        request = request or batch_request({})
-        check_parent(request, self._backend.chain)
-        offer = await self._backend.batches.current(request.selection)
-        # The head may have moved while the offer was made.
-        check_parent(request, self._backend.chain)
-        chain = self._backend.chain
-        return offer_view(
-            offer, request, chain_id=chain.chain_id, base_fee=chain.next_base_fee(offer.parent.number)
-        )
+        return await self._offers.get(caller, request or batch_request({}))
 
     async def execute_batches(self, request: ExecuteRequest | None) -> Json:
         """Executes batches as the next block; `dryRun` stores nothing, `compare` runs serially too."""

@@ -1,142 +1,34 @@
 """
-`parallel_getBatches`: the request as a selection, the offer as JSON.
+The answer of `parallel_getBatches`: an offer as JSON.
 
-In: one object of the published schema. Out: batches with ids that follow from their content. Fields of the schema
-that this version does not serve are refused by name, never ignored.
+In: a plan over candidates, and what the caller asked for. Out: batches with ids that follow from their content, and an
+etag that changes when anything in the answer does.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parallelpool.batching import Selection
 from parallelpool.transaction import keccak256
 from rpc import views
-from rpc.errors import STALE_HEAD, UNKNOWN_BATCH, Json, RpcError
+from rpc.errors import UNKNOWN_BATCH, Json, RpcError
 from rpc.json_text import encode
 from rpc.namespaces.eth_fees import effective_tip
-from rpc.parameters import Fields, list_of, one_of
-from rpc.quantities import Unfit, address, big, hash32, to_data, to_quantity, uint64
+from rpc.quantities import to_data, to_quantity
 
 if TYPE_CHECKING:
     from parallelpool.access import AccessSet
     from parallelpool.batching import Batch
     from parallelpool.transaction import Transaction
-    from rpc.backend import Chain, Offer
+    from rpc.backend import Offer
+    from rpc.namespaces.parallel_batch_request import BatchRequest
 
 CONFLICT_MODEL: Final = "commutative-balance-v1"
 
-DEFAULT_MAX_BATCHES: Final = 16
-
 EPOCH: Final = secrets.token_bytes(8)
 """Random per start of the daemon: `sequence` is comparable within it only."""
-
-FORMS: Final = ("hashes", "raw", "objects")
-EXTRAS: Final = ("accessList", "deps", "groups", "predictions")
-LATER: Final = (
-    "blobBaseFee",
-    "timestamp",
-    "feeRecipient",
-    "maxBlobGas",
-    "consumerId",
-    "requestId",
-    "exclusive",
-    "waitMs",
-)
-"""Fields of the schema that this version refuses."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRequest:
-    """What a caller of `parallel_getBatches` wants."""
-
-    selection: Selection
-    parent_hash: bytes | None
-    max_batches: int
-    kinds: frozenset[str]
-    after: bytes | None
-    form: str
-    extras: frozenset[str]
-    if_none_match: bytes | None
-
-
-def batch_request(value: Json) -> BatchRequest:
-    """Raises Unfit for a field that is unknown, wrong, or not served by this version."""
-    fields = Fields(value, "BatchRequest")
-    for name in LATER:
-        if name in fields:
-            raise Unfit(f'field "{name}" is not supported by this version')
-    if fields.take("leaseMs", uint64):
-        raise Unfit("leases are not supported by this version: leave leaseMs out or 0x0")
-    fields.take("strategy", one_of("tip"))
-    include = fields.take("include", list_of(one_of(*FORMS, *EXTRAS), "[]string")) or []
-    forms = [word for word in include if word in FORMS]
-    if len(forms) > 1:
-        raise Unfit(f"include has more than one of {', '.join(FORMS)}")
-    request = BatchRequest(
-        selection=_selection(fields),
-        parent_hash=fields.take("parentHash", hash32),
-        max_batches=_or_default(fields.take("maxBatches", uint64), DEFAULT_MAX_BATCHES),
-        kinds=frozenset(fields.take("kinds", list_of(one_of("parallel", "sequential"), "[]string")) or ())
-        or frozenset(("parallel", "sequential")),
-        after=fields.take("after", hash32),
-        form=forms[0] if forms else "hashes",
-        extras=frozenset(include) & frozenset(EXTRAS),
-        if_none_match=fields.take("ifNoneMatch", hash32),
-    )
-    fields.refuse_others()
-    return request
-
-
-def _selection(fields: Fields) -> Selection:
-    locations = fields.take("excludeLocations", list_of(_location, "[]Location")) or []
-    return Selection(
-        base_fee=fields.take("baseFee", big),
-        max_gas=fields.take("maxGas", uint64),
-        max_bytes=fields.take("maxBytes", uint64),
-        max_transactions=fields.take("maxTxs", uint64),
-        min_tip=fields.take("minTip", big),
-        batch_size=fields.take("batchSize", batch_size),
-        min_batch_size=fields.take("minBatchSize", uint64),
-        senders=frozenset(fields.take("senders", list_of(address, "[]common.Address")) or ()),
-        exclude_addresses=frozenset(
-            fields.take("excludeAddresses", list_of(address, "[]common.Address")) or ()
-        ),
-        exclude_locations=frozenset(pair for pairs in locations for pair in pairs),
-    )
-
-
-def batch_size(value: Json) -> int:
-    """A quantity within the bounds of a batch."""
-    size = uint64(value)
-    if not 64 <= size <= 256:
-        raise Unfit(f"batch size must be from 64 to 256, got {size}")
-    return size
-
-
-def _location(value: Json) -> list[tuple[bytes, bytes]]:
-    fields = Fields(value, "Location")
-    account = fields.need("address", address)
-    slots = fields.need("storageKeys", list_of(hash32, "[]common.Hash"))
-    fields.refuse_others()
-    return [(account, slot) for slot in slots]
-
-
-def _or_default(value: int | None, default: int) -> int:
-    return value if value is not None else default
-
-
-# ------------------------------------------------------------------ out
-
-
-def check_parent(request: BatchRequest, chain: Chain) -> None:
-    """Raises RpcError if the caller builds on another block than the head."""
-    head = chain.head()
-    if request.parent_hash is not None and request.parent_hash != head.hash:
-        raise RpcError("stale head", code=STALE_HEAD, data={"head": to_data(head.hash)})
 
 
 def offer_view(

@@ -10,6 +10,7 @@ from rpc.errors import Json
 from rpc.filters import FilterBook
 from rpc.methods import method_table
 from rpc.news import News
+from rpc.offers import Offers
 from rpc.settings import CallSettings, RpcSettings
 from tests.rpc.fakes import FakeNode
 
@@ -27,7 +28,7 @@ class Client:
         blocks = BlockCache(backend.chain)
         filters = FilterBook(News(backend.chain, backend.events, blocks))
         settings = RpcSettings(calls=calls or CallSettings())
-        self.rows = method_table(backend, blocks, filters, settings)
+        self.rows = method_table(backend, blocks, filters, Offers(backend), settings)
         if through_jsonrpcserver:
             self.rows = {name: replace(method, is_hot=False) for name, method in self.rows.items()}
         self._dispatcher = Dispatcher(self.rows, BatchLimits())

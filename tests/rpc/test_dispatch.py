@@ -213,7 +213,7 @@ async def test_pipelined_calls_respect_the_size_limit(probe: Probe) -> None:
 @pytest.mark.parametrize("method", ["test_wait", "test_echo"])
 async def test_time_limits(dispatcher: Dispatcher, method: str) -> None:
     """A call beyond the server's time limit is answered so, alone and in a batch; the rest of the batch too."""
-    hurried = Caller("http", "127.0.0.1", MODULES, is_operator=True, time_limit_s=0.01)
+    hurried = Caller("http", "127.0.0.1", MODULES, is_operator=True, time_limit_s=0.5)
     late = error(-32002, "request timed out")
 
     if method == "test_wait":
@@ -229,7 +229,7 @@ async def test_time_limits(dispatcher: Dispatcher, method: str) -> None:
 
 async def test_some_work_outlives_its_caller(dispatcher: Dispatcher, probe: Probe) -> None:
     """The caller is told that time ran out; the work goes on, and a stop waits for it."""
-    hurried = Caller("http", "127.0.0.1", MODULES, is_operator=True, time_limit_s=0.01)
+    hurried = Caller("http", "127.0.0.1", MODULES, is_operator=True, time_limit_s=0.5)
     answer = await ask(dispatcher, call("test_finish"), hurried)
     stopping = asyncio.ensure_future(dispatcher.settle())
     await asyncio.sleep(0)

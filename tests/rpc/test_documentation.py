@@ -7,7 +7,7 @@ from tests.rpc.client import Client
 from tests.rpc.fakes import FakeNode
 
 METHOD = re.compile(r"`((?:eth|net|web3|txpool|debug|dev|evm|rpc|parallel)_\w+)`")
-OF_CONNECTIONS = {"eth_subscribe", "eth_unsubscribe"}
+OF_CONNECTIONS = {"eth_subscribe", "eth_unsubscribe", "parallel_subscribe", "parallel_unsubscribe"}
 """Served by the connection, not by the table."""
 
 

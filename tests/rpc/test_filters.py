@@ -13,6 +13,7 @@ from rpc.errors import Json
 from rpc.filters import LIFETIME_S, FilterBook
 from rpc.methods import method_table
 from rpc.news import News
+from rpc.offers import Offers
 from rpc.quantities import to_data
 from rpc.settings import CallSettings, RpcSettings
 from tests.rpc.fakes import FakeLog, FakeNode, FakeReceipt, FakeTransaction, account, as_transaction, word
@@ -39,7 +40,7 @@ class Client:
         blocks = BlockCache(backend.chain)
         self.news = News(backend.chain, backend.events, blocks)
         self.book = FilterBook(self.news, clock=clock)
-        rows = method_table(backend, blocks, self.book, RpcSettings(calls=calls))
+        rows = method_table(backend, blocks, self.book, Offers(backend), RpcSettings(calls=calls))
         self._dispatcher = Dispatcher(rows, BatchLimits())
 
     async def ask(self, method: str, *params: Json) -> Json:

@@ -164,9 +164,21 @@ async def test_ids_follow_from_content(dev: Dev) -> None:
             None,
         ),
         (
-            {"waitMs": "0x10"},
+            {"waitMs": hex(30_001)},
             -32602,
-            'invalid argument 0: field "waitMs" is not supported by this version',
+            "invalid argument 0: waitMs must be at most 30000, got 30001",
+            None,
+        ),
+        (
+            {"consumerId": "c" * 65},
+            -32602,
+            "invalid argument 0: consumerId must have at most 64 characters, got 65",
+            None,
+        ),
+        (
+            {"timestamp": "0x0"},
+            -32602,
+            "timestamp 0 is not after the head's, 0",
             None,
         ),
         ({"strategy": "width"}, -32602, "invalid argument 0: want one of tip", None),
