@@ -11,6 +11,8 @@ PYTHON ?= python3
 ARGS ?=
 # Profile of the wheel; the image takes `dist`, which builds slowly and runs fastest.
 PROFILE ?= release
+# Only for `make geth`.
+GO ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go))
 FIXTURES ?= $(or $(PARALLELPOOL_FIXTURES),../shared/fixtures)
 
 VENV := .venv
@@ -95,7 +97,7 @@ test: lint typecheck test-rust test-python ## check everything: lint, types, Rus
 # Random blocks for the parallel executor; make test runs 2,000. Schedules of its workers: 10,000.
 test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 100000
 test-all: export PARALLELPOOL_SCHEDULES ?= 500000
-test-all: lint typecheck test-rust clients oracle-blocks sanitize ## check as test does, with the slow ones and thorough properties
+test-all: lint typecheck test-rust clients oracle-blocks sanitize $(if $(GO),geth) ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 	$(CARGO) test --release --locked --workspace -- --ignored slow_
 
@@ -163,6 +165,16 @@ $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json | $(VENV)
 
 .PHONY: clients
 clients: $(CLIENTS) ## install cast, ethers and viem for the tests
+
+# A real geth for tests/parallelpool/differential, the version that they compare with.
+GETH_VERSION := 1.17.8
+GETH := $(HOME)/.cache/parallelpool/geth-$(GETH_VERSION)/geth
+$(GETH):
+	@test -n "$(GO)" || { echo "a Go toolchain is needed: go is not on the PATH" >&2; exit 1; }
+	GOBIN=$(@D) $(GO) install github.com/ethereum/go-ethereum/cmd/geth@v$(GETH_VERSION)
+
+.PHONY: geth
+geth: $(GETH) ## build the geth that the pool is compared with, into ~/.cache/parallelpool
 
 .PHONY: contracts
 contracts: ## compile the benchmark's contracts; what comes out is committed

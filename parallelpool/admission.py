@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import structlog
 
 from config.schema import TxPoolConfig
-from parallelpool.errors import JournalError, NonceTooLow, NotDurable, PoolError, StartFailure
+from parallelpool.errors import DecodeError, JournalError, NonceTooLow, NotDurable, PoolError, StartFailure
 from parallelpool.events import (
     Departure,
     DropReason,
@@ -41,6 +41,11 @@ log = structlog.get_logger("parallelpool.admission")
 RESTORED_AT_ONCE = 2_000
 """Transactions that are decoded and admitted in one go after a restart; a sender's are never split."""
 
+
+JUDGED_BY_THE_POOL = frozenset(
+    {"fee_cap_too_wide", "tip_cap_too_wide", "value_too_wide", "chain_id_too_wide", "invalid_signature"}
+)
+"""Kinds of bytes that geth decodes, since its integers have no bound, and refuses in the pool."""
 
 NOBODY = Address(bytes(20))
 """Stands for the sender of what could not be decoded any more."""
@@ -131,8 +136,13 @@ class Admission:
     # -- in
 
     async def decode(self, raw: bytes, /) -> Transaction:
-        """As `Ingress.decode`."""
-        return await self._ingress.decode(raw)
+        """As `Ingress.decode`. What geth would refuse in its pool and not before is counted there."""
+        try:
+            return await self._ingress.decode(raw)
+        except DecodeError as error:
+            if error.kind in JUDGED_BY_THE_POOL:
+                self.pool.count_invalid()
+            raise
 
     async def submit_all(self, transactions: Sequence[Transaction], *, local: bool) -> list[PoolError | None]:
         """

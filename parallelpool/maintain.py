@@ -103,13 +103,17 @@ class Maintenance:
             self.settle()
 
     async def _discarded(self, event: HeadChanged) -> list[Transaction]:
-        """Transactions of the abandoned blocks that the new branch does not include, in block order."""
+        """
+        Transactions of the abandoned blocks that the new branch does not include.
+
+        The newest block's come first, as in geth: which of two that exclude each other returns (EIP-7702) hangs on it.
+        """
         if not event.removed or not event.added:
             return []  # a chain that was only cut back keeps nothing, as geth's setHead
         if abs(event.removed[-1].number - event.added[-1].number) > MAX_REORG_DEPTH:
             log.info("deep reorg takes no transactions back", depth=len(event.removed))
             return []
-        discarded = await self._transactions(event.removed)
+        discarded = await self._transactions(event.removed[::-1])
         included = {tx.hash for tx in await self._transactions(event.added)}
         return [tx for tx in discarded if tx.hash not in included]
 

@@ -138,6 +138,10 @@ class TxPool(ReadablePool):
         self._finish(senders)
         return answers
 
+    def count_invalid(self) -> None:
+        """Counts a transaction that cannot even be represented: amounts beyond 256 bits."""
+        self._holdings.meters.invalid += 1
+
     def _check(self, tx: Transaction) -> PoolError | None:
         meters = self._holdings.meters
         if TxHash(tx.hash) in self._holdings.index:
@@ -174,8 +178,12 @@ class TxPool(ReadablePool):
             received_at=submission.received_at,
         )
 
-    def _admit(self, pooled: PooledTransaction, *, held: bool) -> PoolError | None:
-        """Decides on one transaction against account and pool; the sender's state is known."""
+    def _admit(self, pooled: PooledTransaction, *, held: bool, is_promoting: bool = True) -> PoolError | None:
+        """
+        Decides on one transaction against account and pool; the sender's state is known.
+
+        Unless `is_promoting`, one that could be executed is queued, for the caller to promote.
+        """
         holdings = self._holdings
         sender, nonce = pooled.sender, pooled.nonce
         if pooled.hash in holdings.index:
@@ -193,7 +201,7 @@ class TxPool(ReadablePool):
         old = holdings.pending.get(sender, nonce) or holdings.queued.get(sender, nonce)
         if old is not None:
             return self._replace(old, pooled, held=held)
-        if nonce == self._next_nonce(sender, state):
+        if is_promoting and nonce == self._next_nonce(sender, state):
             holdings.admit_executable(pooled, held=held)
             self._promote_run(sender, state)
         else:
@@ -443,7 +451,7 @@ class TxPool(ReadablePool):
         """
         Moves the pool to the head of the chain.
 
-        `discarded` are the transactions of abandoned blocks that the new branch does not include, in block order;
+        `discarded` are the transactions of abandoned blocks that the new branch does not include; in this order
         they are taken back where account and pool allow.
         """
         old, self._head = self._head, HeadRules.of(self._chain)
@@ -462,7 +470,8 @@ class TxPool(ReadablePool):
             self._demote(sender, self._states[sender])
         holdings.index.prices.reprice(self._head.next_base_fee)
         self._truncate()
-        self._finish(moved)
+        # Of those whose transactions were not taken back, the accounts were read all the same.
+        self._finish([*moved, *(Address(tx.sender) for tx in discarded)])
 
     def _drop_above_cap(self, cap: Gas) -> None:
         for pooled in [pooled for pooled in self._holdings.index if pooled.gas_limit > cap]:
@@ -482,7 +491,11 @@ class TxPool(ReadablePool):
         return moved
 
     def _take_back(self, discarded: Sequence[Transaction]) -> list[Address]:
-        """Admits transactions of abandoned blocks as far as accounts and pool allow; returns their senders."""
+        """
+        Queues transactions of abandoned blocks as far as accounts and pool allow; returns their senders.
+
+        None is held against another: a sender who can pay for each alone gets all of them back, as in geth.
+        """
         taken_back: list[Address] = []
         now = self._wall_clock()
         recovered = [tx for tx in discarded if tx.sender_error is None and is_pool_type(tx)]
@@ -490,7 +503,7 @@ class TxPool(ReadablePool):
         for tx in recovered:
             sender = Address(tx.sender)
             pooled = self._pooled(Submission(tx, False, now), sender)
-            if self._admit(pooled, held=False) is None:
+            if self._admit(pooled, held=False, is_promoting=False) is None:
                 self._holdings.meters.valid += 1
                 taken_back.append(sender)
         return taken_back

@@ -194,8 +194,8 @@ class NaivePool:
         self.meters["invalid"] += refusal is not None
         return None if refusal is None else str(refusal)
 
-    def admit(self, entry: Entry) -> str | None:
-        """Against account and pool."""
+    def admit(self, entry: Entry, *, is_promoting: bool = True) -> str | None:
+        """Against account and pool; executable at once only if `is_promoting`."""
         tx = entry.tx
         if any(each.tx.hash == tx.hash for each in self.entries):
             self.meters["known"] += 1
@@ -218,7 +218,7 @@ class NaivePool:
             if entry.is_pending:
                 self.renew_beat(tx.sender)
             return None
-        entry.is_pending = tx.nonce == self.next_nonce(tx.sender)
+        entry.is_pending = is_promoting and tx.nonce == self.next_nonce(tx.sender)
         self.entries.append(entry)
         if entry.is_pending:
             self.renew_beat(tx.sender)
@@ -416,7 +416,7 @@ class NaivePool:
         for tx in discarded:
             entry = Entry(tx, self.arrivals)
             self.arrivals += 1
-            if self.admit(entry) is None:
+            if self.admit(entry, is_promoting=False) is None:
                 self.meters["valid"] += 1
         for sender in {each.tx.sender for each in self.entries}:
             self.settle_sender(sender)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 from typing import cast
 
 import pytest
@@ -125,6 +126,18 @@ async def test_a_reorg_takes_back_what_the_new_branch_lacks(rig: Rig) -> None:
 
     assert (rig.pending(A), rig.pending(B)) == ([0], [])
     assert rig.admission.pool.statistics().meters.valid == 1
+
+
+async def test_the_newest_abandoned_block_returns_first(rig: Rig) -> None:
+    """As in geth: which of two that exclude each other returns hangs on it."""
+    older, newer = [rig.chain.block(number, b"a", legacy(A, number - 1)) for number in (1, 2)]
+    rig.chain.number = 2
+    added = rig.chain.block(2, b"b")
+    taken: list[Sequence[Transaction]] = []
+    with mock.patch.object(rig.admission.pool, "reset", taken.append):
+        await rig.maintenance.move(HeadChanged(added=(added,), removed=(older, newer)))
+
+    assert taken == [[legacy(A, 1), legacy(A, 0)]]
 
 
 async def test_a_reorg_puts_returning_ones_in_front_of_what_waits(rig: Rig) -> None:

@@ -314,6 +314,27 @@ def test_returned_ones_join_what_is_pooled() -> None:
     assert rig.meters.valid == 4
 
 
+def test_returned_ones_are_not_held_against_each_other() -> None:
+    """Two of which each alone can be paid both return, as in geth; admission would add them up."""
+    rig = PoolRig()
+    rig.chain.fund(A, balance=150_000)
+    returning = [legacy(A, nonce, value=0) for nonce in (0, 1)]
+    rig.reset(returning)
+
+    assert rig.nonces(A) == ([0, 1], [])
+    assert rig.try_add(legacy(A, 2, value=0))[0] is not None
+
+
+def test_nothing_is_remembered_of_those_who_do_not_return() -> None:
+    """A transaction that the new branch has superseded is refused, and its sender is nobody again."""
+    rig = PoolRig()
+    rig.chain.fund(A)
+    rig.account(A).nonce = 5
+    rig.reset([legacy(A, 0)])
+
+    assert len(rig.pool) == 0
+
+
 def test_returned_ones_are_announced_again() -> None:
     """They became executable; what was executable all the time is not told again."""
     rig = rig_of_three()
