@@ -1,0 +1,7 @@
+// Next nonce, and each of its transactions with what it waits for.
+>> {"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x02f86c827a6980843b9aca0084b2d05e008252089470707070707070707070707070707070707070700180c080a0112a648d66b77afd471ee37bc6c6511da9ffcf3aedcb0d5c6f1d7cd07baa711ca055f452acd4d9754705b6cae38ea4626853f541af18a0ef214fa9b8558c49447c"]}
+<< {"jsonrpc":"2.0","id":1,"result":"0x21e2e8e6abeb7601b3389815076c33cc3d0504d26f5053b9cdcc8677fd3dca84"}
+>> {"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x02f86c827a6902843b9aca0084b2d05e008252089471717171717171717171717171717171717171710180c080a00a0ebfc70085ca553c2b271ff3febd1045a8700a82d861b2ccc64f7e133950cfa062feae5e9ed7219bb35bb60f63aade2ccc1eb4bf05036254bd39aa8e116c05e1"]}
+<< {"jsonrpc":"2.0","id":1,"result":"0x076d20879a6b5afd6021b5e0254d12d43c3cb82ccfd286264d10eef9e508cd43"}
+>> {"jsonrpc":"2.0","id":1,"method":"parallel_status","params":[{"address":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"}]}
+<< {"jsonrpc":"2.0","id":1,"result":{"address":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","nonce":"0x1","pending":[{"hash":"0x21e2e8e6abeb7601b3389815076c33cc3d0504d26f5053b9cdcc8677fd3dca84","nonce":"0x0","tag":null,"reason":null}],"queued":[{"hash":"0x076d20879a6b5afd6021b5e0254d12d43c3cb82ccfd286264d10eef9e508cd43","nonce":"0x2","tag":null,"reason":"nonce gap: next nonce 1, tx nonce 2"}]}}

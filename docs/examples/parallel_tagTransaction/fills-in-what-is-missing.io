@@ -1,0 +1,3 @@
+// Nonce, fees, gas and access list are filled in, and the tag stands in front of the data.
+>> {"jsonrpc":"2.0","id":1,"method":"parallel_tagTransaction","params":[{"from":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","to":"0x70997970c51812dc3a010c7d01b50e0d17dc79c8","value":"0x1"},"PARALLEL"]}
+<< {"jsonrpc":"2.0","id":1,"result":{"type":"0x5","chainId":"0x7a69","nonce":"0x0","maxPriorityFeePerGas":"0xf4240","maxFeePerGas":"0x685e23c0","gas":"0x53ee","to":"0x70997970c51812dc3a010c7d01b50e0d17dc79c8","value":"0x1","data":"0x504152414c4c454c","accessList":[],"tagging":{"tag":"PARALLEL","tagged":true,"filled":["nonce","maxPriorityFeePerGas","maxFeePerGas","gas","accessList"],"reason":null}}}

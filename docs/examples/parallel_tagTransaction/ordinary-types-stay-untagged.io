@@ -1,0 +1,3 @@
+// In front of the data of another type the tag would be calldata on every node.
+>> {"jsonrpc":"2.0","id":1,"method":"parallel_tagTransaction","params":[{"from":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","to":"0x70997970c51812dc3a010c7d01b50e0d17dc79c8","value":"0x1","type":"0x2"},"SEQUENTIAL"]}
+<< {"jsonrpc":"2.0","id":1,"result":{"type":"0x2","chainId":"0x7a69","nonce":"0x0","maxPriorityFeePerGas":"0xf4240","maxFeePerGas":"0x685e23c0","gas":"0x5208","to":"0x70997970c51812dc3a010c7d01b50e0d17dc79c8","value":"0x1","data":"0x","accessList":[],"tagging":{"tag":"SEQUENTIAL","tagged":false,"filled":["nonce","maxPriorityFeePerGas","maxFeePerGas","gas","accessList"],"reason":"only type 0x5 carries a tag; in other types it would change the calldata"}}}
