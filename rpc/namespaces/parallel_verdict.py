@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from rpc.backend import Backend
 from rpc.call_object import CallObject, call_object, check_call, to_request
 from rpc.errors import Json, RpcError
+from rpc.known_signatures import KNOWN
 from rpc.namespaces.parallel_tagging import TAGS
 from rpc.quantities import data, to_data, to_quantity
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from parallelpool.access import AccessSet
     from parallelpool.chain import Rules
     from parallelpool.transaction import Transaction
+    from rpc.backend import Verdict
 
 SHOWN_CONFLICTS: Final = 64
 """Conflicts named in one verdict."""
@@ -62,9 +64,10 @@ class Verdicts:
         }
 
     async def analyze_transaction_data(self, octets: bytes, to: bytes | None) -> Json:
-        """What the data of a transaction says before anything runs."""
+        """What the data of a transaction says, what it would touch on the head, and which tag that speaks for."""
         tag = tag_of(octets)
         evm_input = octets[len(tag) :] if tag is not None else octets
+        selector = evm_input[:4] if to is not None and len(evm_input) >= 4 else None
         head = self._chain.head()
         rules = self._chain.rules_at(head.number, head.timestamp)
         view: dict[str, Json] = {
@@ -72,7 +75,8 @@ class Verdicts:
             "size": to_quantity(len(octets)),
             "input": to_data(evm_input),
             "inputSize": to_quantity(len(evm_input)),
-            "selector": to_data(evm_input[:4]) if to is not None and len(evm_input) >= 4 else None,
+            "selector": to_data(selector) if selector is not None else None,
+            "signature": KNOWN.get(selector) if selector is not None else None,
             "zeroBytes": to_quantity(octets.count(0)),
             "nonzeroBytes": to_quantity(len(octets) - octets.count(0)),
             "calldataGas": to_quantity(_calldata_gas(octets, rules)),
@@ -80,7 +84,14 @@ class Verdicts:
         }
         if to is not None:
             view |= await self._target(to)
-        return view
+        message = to_request(CallObject(to=to, input=evm_input), parallel_tx_type=None)
+        verdict = await self._backend.batches.verdict(message)
+        return view | {
+            "prediction": _prediction(verdict.access_set),
+            "conflicts": to_quantity(len(verdict.conflicts)),
+            "comparedWith": to_quantity(verdict.compared_with),
+            "recommendation": _recommendation(verdict),
+        }
 
     async def _transaction(self, asked: bytes) -> Transaction:
         """The signed transaction that is meant. Raises RpcError for an unknown hash, DecodeError."""
@@ -103,6 +114,21 @@ class Verdicts:
 def tag_of(octets: bytes) -> str | None:
     """The tag that the bytes begin with."""
     return next((word for word, tag in TAGS.items() if octets.startswith(tag)), None)
+
+
+def _recommendation(verdict: Verdict) -> Json:
+    """The tag that the prediction speaks for, and why; none where nothing is known."""
+    access_set = verdict.access_set
+    if not access_set.is_known:
+        return {"tag": None, "reason": "its accesses are not known: it goes sequential whatever its tag"}
+    if verdict.conflicts:
+        return {"tag": "SEQUENTIAL", "reason": _conflict_reason(verdict.conflicts[0])["message"]}
+    if access_set.succeeded is False:
+        return {
+            "tag": None,
+            "reason": "it fails for an account without anything: its real sender may touch more",
+        }
+    return {"tag": "PARALLEL", "reason": f"no conflict with {verdict.compared_with} pending transactions"}
 
 
 def _calldata_gas(octets: bytes, rules: Rules) -> int:
@@ -146,7 +172,7 @@ def _knowledge_reasons(access_set: AccessSet) -> list[Json]:
     ]
 
 
-def _conflict_reason(conflict: tuple[bytes, bytes, str, bytes | None, str, str]) -> Json:
+def _conflict_reason(conflict: tuple[bytes, bytes, str, bytes | None, str, str]) -> dict[str, Json]:
     other, account, field, slot, theirs, ours = conflict
     place = field if slot is None else f"{field} {to_data(slot)}"
     return {

@@ -68,7 +68,8 @@ def differences(expected: Any, given: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {given!r} instead of {expected!r}"
 
 
-async def _write(path: Path) -> None:
+async def answered(path: Path) -> str:
+    """The session's text with the answers of a fresh daemon, kept as they are where they say the same."""
     written: list[str] = []
     async with dev_node() as dev:
         for line in read(path):
@@ -77,13 +78,9 @@ async def _write(path: Path) -> None:
                 answer = await ask(dev, line)
                 is_same = line.answer and not list(differences(orjson.loads(line.answer), answer))
                 written.append("<< " + (line.answer if is_same else orjson.dumps(answer).decode()))
-    path.write_text("\n".join(written) + "\n")
-
-
-async def _main() -> None:
-    for path in paths():
-        await _write(path)
+    return "\n".join(written) + "\n"
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    for session in paths():
+        session.write_text(asyncio.run(answered(session)))

@@ -103,6 +103,36 @@ async def test_data_is_taken_apart(dev: Dev, data: str, expected: dict[str, Json
     assert (analysis["isContract"], analysis["delegate"]) == (False, None)
 
 
+async def test_the_function_is_named_and_the_run_foretold(dev: Dev, counter: str) -> None:
+    """Its usual signature; what it touches; and a tag, with a reason that names whom it would meet."""
+    data = "0x" + PARALLEL + "a9059cbb" + "00" * 64
+    alone = await dev.ask("parallel_analyzeTransactionData", data, counter)
+    (pending,) = await send(dev, signed(BOB, to=counter, gas=100_000))
+    together = await dev.ask("parallel_analyzeTransactionData", data, counter)
+
+    assert alone["signature"] == "transfer(address,uint256)"
+    assert {"address": counter, "field": "storage", "slot": ZERO_SLOT, "kind": "write"} in alone[
+        "prediction"
+    ]["accesses"]
+    assert alone["recommendation"] == {
+        "tag": "PARALLEL",
+        "reason": "no conflict with 0 pending transactions",
+    }
+    assert together["recommendation"]["tag"] == "SEQUENTIAL"
+    assert pending in together["recommendation"]["reason"]
+    assert int(together["conflicts"], 16) > 0
+
+
+async def test_what_cannot_be_foretold_gets_no_recommendation(dev: Dev) -> None:
+    """A run that fails for nobody in particular says little; an unknown function is not named."""
+    analysis = await dev.ask("parallel_analyzeTransactionData", "0x5b600056")
+    unnamed = await dev.ask("parallel_analyzeTransactionData", "0xffffffff", RECIPIENT)
+
+    assert analysis["prediction"]["succeeded"] is False
+    assert analysis["recommendation"]["tag"] is None
+    assert (unnamed["signature"], unnamed["recommendation"]["tag"]) == (None, "PARALLEL")
+
+
 async def test_the_target_is_looked_at(dev: Dev, counter: str) -> None:
     """Without one there is no selector: the data is init code."""
     called = await dev.ask("parallel_analyzeTransactionData", "0xa9059cbb", counter)
