@@ -181,6 +181,10 @@ class ParallelConfig:
     """Smallest parallel batch; at most parallel.batchsize."""
     txtype: Annotated[int, Range(5, 0x7F)] | None = None
     """Type byte of parallel transactions. Default: as the genesis says (`config.parallelTxType`)."""
+    preexecgas: Annotated[int, Range(21_000, 2**32 - 1)] = 5_000_000
+    """Gas of one run ahead of need; what takes more is of unknown access and goes sequential."""
+    preexecshare: Annotated[float, Range(0.01, 1.0)] = 0.5
+    """Part of all CPUs that runs ahead of need may take while nothing else wants them."""
     operator: Literal["loopback", "all"] = "loopback"
     """Who may call operator methods: IPC and loopback callers, or everybody."""
 

@@ -58,6 +58,7 @@ from parallelpool._boundary.errors import (
     StoreRefused,
     error_kinds,
 )
+from parallelpool._boundary.predictions import PredictionStatistics
 from parallelpool._boundary.replaying import (
     Analysis,
     ModelAnalysis,
@@ -109,6 +110,7 @@ __all__ = [
     "ModelAnalysis",
     "Ommer",
     "Parallelism",
+    "PredictionStatistics",
     "Receipt",
     "ReplayBlock",
     "ReplayVerdict",

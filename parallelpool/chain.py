@@ -29,6 +29,7 @@ from parallelpool._core import (
     LeftOut,
     Log,
     Ommer,
+    PredictionStatistics,
     Receipt,
     Rules,
     StateUnavailable,
@@ -69,6 +70,7 @@ __all__ = [
     "LeftOut",
     "Log",
     "Ommer",
+    "PredictionStatistics",
     "Receipt",
     "Rules",
     "StateUnavailable",
@@ -239,12 +241,32 @@ class EmbeddedChain:
             self.core.create_access_list, request, number, gas_cap, timeout_ms
         )
 
-    async def pre_execute(self, transactions: Sequence[Transaction], gas_limit: int, /) -> list[_AccessSet]:
-        """Runs each transaction alone on the head state and records what it touches."""
-        return await self._lanes.hints.run(self.core.pre_execute, transactions, gas_limit)
+    async def known_accesses(
+        self, transactions: Sequence[Transaction], /
+    ) -> tuple[list[_AccessSet], list[int]]:
+        """What is known of each on the head, and the places of those that a run may find more of."""
+        return await self._lanes.hints.run(self.core.known_accesses, transactions)
+
+    async def predict_accesses(
+        self, transactions: Sequence[Transaction], patience_ms: int, /
+    ) -> tuple[list[_AccessSet], list[int]]:
+        """The same after running those alone on the head, within the engine's bounds."""
+        return await self._lanes.hints.run(self.core.predict_accesses, transactions, patience_ms)
+
+    def predicted(self) -> list[bytes]:
+        """Hashes of the transactions that the engine holds predictions of."""
+        return self.core.predicted()
+
+    def forget_predictions(self, hashes: Sequence[bytes], /) -> None:
+        """Drops what is held of transactions that are not pooled any more."""
+        self.core.forget_predictions(hashes)
+
+    def prediction_statistics(self) -> PredictionStatistics:
+        """Figures of what is done ahead of need."""
+        return self.core.prediction_statistics()
 
     async def pre_execute_call(self, request: CallRequest, gas_limit: int, /) -> _AccessSet:
-        """The same for a message that nobody signed."""
+        """The access set of a message that nobody signed, by running it alone on the head."""
         return await self._lanes.hints.run(self.core.pre_execute_call, request, gas_limit)
 
     # -- making blocks

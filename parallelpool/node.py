@@ -163,7 +163,10 @@ class _Parts:
         self.maintenance = Maintenance(
             self.chain, self.admission, self.events, rejournal_s=config.txpool.rejournal.total_seconds()
         )
-        self.access = AccessBook(self.chain)
+        core.set_prediction_bounds(gas=config.parallel.preexecgas)
+        self.access = AccessBook(
+            self.chain, gas_limit=config.parallel.preexecgas, share=config.parallel.preexecshare
+        )
         self.batches = Batches(
             self.chain,
             self.pool,
@@ -202,7 +205,8 @@ class _Parts:
     def services(self) -> list[Callable[[], Coroutine[None, None, None]]]:
         """What runs beside the servers, in the order of starting."""
         planning = partial(self.batches.run, self.events)
-        return [self.ingress.run, self.maintenance.run, planning, self.producer.run]
+        ahead = partial(self.access.run, self.events, self.pool)
+        return [self.ingress.run, self.maintenance.run, ahead, planning, self.producer.run]
 
     def health(self) -> Health:
         """What `/healthz` says."""

@@ -13,6 +13,7 @@ from parallelpool._boundary.blocks import (
     Log,
     Receipt,
 )
+from parallelpool._boundary.predictions import PredictionStatistics
 from parallelpool._boundary.replaying import ReplayBlock
 from parallelpool._boundary.simulation import CallOutcome, CallRequest
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
@@ -166,14 +167,37 @@ class Chain:
     def revert_to(self, number: int, /) -> None:
         """Takes blocks above `number` off the chain."""
     # -- hints
-    def pre_execute(self, transactions: Sequence[Transaction], gas_limit: int, /) -> list[AccessSet]:
+    def known_accesses(self, transactions: Sequence[Transaction], /) -> tuple[list[AccessSet], list[int]]:
+        """What is known of each transaction on the head without running any, and the places of those that a run may find more of."""
+    def predict_accesses(
+        self, transactions: Sequence[Transaction], patience_ms: int, /
+    ) -> tuple[list[AccessSet], list[int]]:
         """
-        Runs each transaction alone on the head state and records what it read and wrote.
+        The same after running those alone on the head, the first first, within the bounds, by idle workers; no run begins after `patience_ms`.
 
-        A run above `gas_limit` or one that cannot start gives an access set of source `unknown`.
+        What is found is kept until a head changes something that the run read, and its run is used when a block with the transaction is made or imported.
         """
+    def set_prediction_bounds(
+        self,
+        *,
+        gas: int | None = None,
+        time_ms: int | None = None,
+        runs: int | None = None,
+        sender_gas: int | None = None,
+        locations: int | None = None,
+    ) -> None:
+        """
+        How much is done ahead of need; `None` is the default. Forgets what is held.
+
+        `gas` and `time_ms` bound one run, `runs` those of one transaction on one head, `sender_gas` the gas of all runs for one sender on one head, `locations` what is held in all.
+        """
+    def predicted(self) -> list[bytes]:
+        """Hashes of the transactions that something is held of, in no order."""
+    def forget_predictions(self, hashes: Sequence[bytes], /) -> None:
+        """Forgets what is held of transactions that have left the pool."""
+    def prediction_statistics(self) -> PredictionStatistics: ...
     def pre_execute_call(self, request: CallRequest, gas_limit: int, /) -> AccessSet:
-        """The same for a message that nobody signed; its hash is 32 zero bytes."""
+        """The access set of a message that nobody signed, by a run of at most `gas_limit`; its hash is 32 zero bytes."""
 
 def dev_genesis() -> bytes:
     """The genesis document of the embedded dev chain (geth's JSON form)."""

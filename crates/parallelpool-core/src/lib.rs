@@ -5,7 +5,7 @@
 //! ```text
 //! raw bytes
 //!   -> tx           decode, hash, recover the sender              (tx::decode, tx::recover)
-//!   -> preexecute   what it would read and write                  (access)
+//!   -> predictions  what it would read and write                  (access, preexecute)
 //!   -> batching     which transactions may run side by side
 //!   -> executor     a given block, or one made from candidates    (block, ledger, system)
 //!   -> serial       its transactions in order: the oracle
@@ -48,6 +48,7 @@ pub mod genesis;
 pub mod header;
 pub mod ledger;
 pub mod parallel;
+pub mod predictions;
 pub mod preexecute;
 pub mod primitives;
 pub mod record;

@@ -1,16 +1,19 @@
 //! Finds access sets: by static knowledge of plain transfers, else by running the transaction alone.
 //!
-//! In: transactions, the head state and the block that would come next. Out: an [`AccessSet`] each.
-//! A run is a prediction: nonce and funds are not checked, since earlier transactions may still
-//! change them, and gas is capped. What cannot run, or hits the cap, is of unknown access.
+//! In: transactions, the head state and the block that would come next. Out: a [`Prediction`] each:
+//! the set, what it rests on, and the run itself where it can be applied later. Nonce and funds are
+//! not checked, since earlier transactions may still change them, and gas is capped. What cannot run,
+//! or hits the cap, is of unknown access.
 
-use crate::access::{Access, AccessSet, AccessSource, Field};
+use std::collections::BTreeSet;
+
+use crate::access::{Access, AccessSet, AccessSource, Field, Location};
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
-use crate::evm::{CallOptions, Evm, TxExecution, TxResult, may_be_precompile};
+use crate::evm::{Limit, Preimage, TxExecution, TxResult, may_be_precompile};
 use crate::primitives::{Address, KECCAK_EMPTY, U256};
-use crate::state::database::ViewDatabase;
+use crate::record::{AccessRecord, Run, run_alone};
 use crate::state::{Account, StateView};
 use crate::tx::charges::charges;
 use crate::tx::{RecoveredTransaction, SharedTransaction, Transaction};
@@ -35,6 +38,33 @@ pub struct PreExecution<'a> {
     pub gas_limit: u64,
 }
 
+/// What is expected of a transaction.
+#[derive(Debug)]
+pub struct Prediction {
+    /// Its accesses.
+    pub set: AccessSet,
+    /// Everything of the state that this follows from: when none of it changes, the same run on
+    /// another head gives the same set.
+    pub reads: BTreeSet<Location>,
+    /// What it asked for of its block: a mask of [`crate::evm::environment_reads`].
+    pub environment: u16,
+    /// The run, where there was one.
+    pub trial: Option<Trial>,
+}
+
+/// A run ahead of need.
+#[derive(Debug)]
+pub struct Trial {
+    /// Gas that it took.
+    pub gas: u64,
+    /// Whether it came to an end within the gas it was given.
+    pub is_complete: bool,
+    /// For the executor, in place of an execution.
+    pub record: Option<AccessRecord>,
+    /// What it hashed.
+    pub preimages: Vec<Preimage>,
+}
+
 impl PreExecution<'_> {
     /// One access set per transaction, in order, found on all workers.
     pub fn run_all(
@@ -47,14 +77,22 @@ impl PreExecution<'_> {
 
     /// The access set of one transaction.
     pub fn run(&self, tx: &RecoveredTransaction) -> Result<AccessSet, StateError> {
+        Ok(self.predict(tx, Limit::default())?.set)
+    }
+
+    /// What is expected of one transaction.
+    ///
+    /// [`StateError::Interrupted`] when the limit is reached before its run ends.
+    pub fn predict(&self, tx: &RecoveredTransaction, limit: Limit) -> Result<Prediction, StateError> {
         match self.transfer(tx)? {
-            Some(access) => Ok(access),
-            None => self.trace(tx),
+            Some(set) => Ok(Prediction { reads: reads_of(&set), set, environment: 0, trial: None }),
+            None => self.trace(tx, limit),
         }
     }
 
+    /// What follows from the envelope and the absence of code, if anything does.
     /// A call without code to run touches sender and recipient and nothing else.
-    fn transfer(&self, recovered: &RecoveredTransaction) -> Result<Option<AccessSet>, StateError> {
+    pub fn transfer(&self, recovered: &RecoveredTransaction) -> Result<Option<AccessSet>, StateError> {
         let tx = &recovered.tx;
         let Some(to) = tx.to.filter(|to| !may_be_precompile(to)) else { return Ok(None) };
         // From Amsterdam on the gas of a transfer depends on whether the recipient exists.
@@ -88,18 +126,24 @@ impl PreExecution<'_> {
         charges(&tx.tx, Some(&tx.sender), self.rules).least_gas_limit()
     }
 
-    fn trace(&self, tx: &RecoveredTransaction) -> Result<AccessSet, StateError> {
-        let mut evm = Evm::new(self.rules, self.block, ViewDatabase(self.view));
-        evm.record_touched(true);
-        let options = CallOptions { gas_cap: Some(self.gas_limit), ..CallOptions::PREEXECUTION };
-        let execution = evm.call(tx, &options)?;
-        let TxExecution { outcome: Ok(result), .. } = &execution else {
-            return Ok(AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit));
+    fn trace(&self, tx: &RecoveredTransaction, limit: Limit) -> Result<Prediction, StateError> {
+        let Run { record, is_applicable, preimages } =
+            run_alone(tx, self.view, self.rules, self.block, self.gas_limit, limit)?;
+        let execution = record.execution();
+        let unknown = || AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit);
+        let (set, gas, is_complete) = match &execution.outcome {
+            Err(_) => (unknown(), 0, true),
+            Ok(result) if hit_the_cap(result, &tx.tx, self.gas_limit) => (unknown(), result.gas_used, false),
+            Ok(result) => (self.accesses_of(tx, execution, result)?, result.gas_used, true),
         };
-        if hit_the_cap(result, &tx.tx, self.gas_limit) {
-            return Ok(AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit));
+        let mut reads = reads_of(&set);
+        if !set.is_known() {
+            reads.extend(touched_of(execution));
         }
-        self.accesses_of(tx, &execution, result)
+        let environment = execution.observed.environment;
+        let record = (is_applicable && set.is_known()).then_some(record);
+        let trial = Some(Trial { gas, is_complete, record, preimages });
+        Ok(Prediction { set, reads, environment, trial })
     }
 
     fn accesses_of(
@@ -166,6 +210,22 @@ impl PreExecution<'_> {
         let entry = access.debits.entry(tx.sender).or_default();
         *entry = entry.saturating_add(tx.tx.cost().unwrap_or(U256::MAX));
     }
+}
+
+/// What a set follows from. A slot that is written was read first, for its cost.
+fn reads_of(set: &AccessSet) -> BTreeSet<Location> {
+    let is_read = |(location, access): &(&Location, &Access)| {
+        access.has(Access::READ) || matches!(location.field, Field::Storage(_))
+    };
+    set.accesses.iter().filter(is_read).map(|(location, _)| *location).collect()
+}
+
+/// Codes and slots that a run loaded.
+fn touched_of(execution: &TxExecution) -> impl Iterator<Item = Location> {
+    execution.touched.iter().flat_map(|touched| {
+        let fields = touched.slots.iter().map(|slot| Field::Storage(*slot)).chain([Field::Code]);
+        fields.map(|field| Location { address: touched.address, field })
+    })
 }
 
 /// With less gas than the transaction has, a run that failed says nothing about the real one.

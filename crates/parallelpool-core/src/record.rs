@@ -12,7 +12,10 @@ use revm::state::AccountInfo;
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
-use crate::evm::{Evm, ExecutionDatabase, TxExecution, TxResult, blob_base_fee, environment_reads as reads};
+use crate::evm::{
+    CallOptions, Evm, ExecutionDatabase, Limit, Preimage, TxExecution, TxResult, blob_base_fee,
+    environment_reads as reads,
+};
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::database::account_info;
 use crate::state::{Account, StateView};
@@ -52,20 +55,43 @@ pub enum Void {
     Price,
 }
 
+/// A transaction's run alone.
+#[derive(Debug)]
+pub struct Run {
+    /// What it did and saw.
+    pub record: AccessRecord,
+    /// Whether the record could ever be applied. Not where the transaction is invalid, where the run
+    /// had less gas than the transaction has, nor where the rules are older than Spurious Dragon or
+    /// younger than Osaka, whose accounts and fees follow other laws.
+    pub is_applicable: bool,
+    /// What it hashed.
+    pub preimages: Vec<Preimage>,
+}
+
 /// Runs a transaction alone on `view`, as if it were first in `block` and its sender ready for it.
 ///
-/// `None` where a record could never be applied: the transaction is invalid there, or the rules are
-/// older than Spurious Dragon or younger than Osaka, whose accounts and fees follow other laws.
+/// `None` where a record could never be applied.
 pub fn pre_execute(
     tx: &RecoveredTransaction,
     view: &dyn StateView,
     rules: &Rules,
     block: &BlockContext,
 ) -> Result<Option<AccessRecord>, StateError> {
-    let is_covered = (Fork::SpuriousDragon..Fork::Amsterdam).contains(&rules.fork);
-    let Some(cost) = tx.tx.cost().filter(|_| is_covered && tx.tx.blob_versioned_hashes.is_empty()) else {
-        return Ok(None);
-    };
+    let run = run_alone(tx, view, rules, block, u64::MAX, Limit::default())?;
+    Ok(run.is_applicable.then_some(run.record))
+}
+
+/// The same with at most `gas_cap` gas and until `limit` is reached, whatever the transaction offers
+/// for its gas.
+pub fn run_alone(
+    tx: &RecoveredTransaction,
+    view: &dyn StateView,
+    rules: &Rules,
+    block: &BlockContext,
+    gas_cap: u64,
+    limit: Limit,
+) -> Result<Run, StateError> {
+    let cost = tx.tx.cost().unwrap_or(U256::MAX);
     let log = Log {
         view,
         sender: tx.sender,
@@ -77,16 +103,31 @@ pub fn pre_execute(
     };
     let mut evm = Evm::new(rules, block, log);
     evm.record_touched(true);
-    let execution = evm.execute(tx)?;
+    evm.record_preimages();
+    evm.set_limit(limit);
+    let options = CallOptions { gas_cap: Some(gas_cap), ..CallOptions::PREEXECUTION };
+    let execution = evm.call(tx, &options)?;
+    let preimages = evm.take_preimages();
     let Log { accounts, slots, has_storage, .. } = evm.into_db();
     let price = price(tx, block);
-    match &execution.outcome {
-        Ok(result) if result.fee == earned(rules, block, price, result.gas_used) => {}
-        _ => return Ok(None),
-    }
+    let is_covered = (Fork::SpuriousDragon..Fork::Amsterdam).contains(&rules.fork)
+        && tx.tx.cost().is_some()
+        && tx.tx.blob_versioned_hashes.is_empty()
+        && tx.tx.gas_limit <= gas_cap
+        && tx.tx.nonce < u64::MAX
+        && offers_enough(tx, rules, block);
+    let outcome = execution.outcome.as_ref();
+    let is_applicable =
+        is_covered && outcome.is_ok_and(|done| done.fee == earned(rules, block, price, done.gas_used));
     let (rules, block) = (*rules, block.clone());
     let hash = tx.tx.hash;
-    Ok(Some(AccessRecord { hash, rules, block, price, execution, accounts, slots, has_storage }))
+    let record = AccessRecord { hash, rules, block, price, execution, accounts, slots, has_storage };
+    Ok(Run { record, is_applicable, preimages })
+}
+
+/// Whether the transaction pays the base fee of `block`.
+fn offers_enough(tx: &RecoveredTransaction, rules: &Rules, block: &BlockContext) -> bool {
+    rules.fork < Fork::London || tx.tx.max_fee_per_gas >= base_fee(block)
 }
 
 impl AccessRecord {
@@ -104,8 +145,7 @@ impl AccessRecord {
         if *rules != self.rules {
             return Err(Void::Rules);
         }
-        let offers_enough = rules.fork < Fork::London || tx.tx.max_fee_per_gas >= base_fee(block);
-        if !offers_enough {
+        if !offers_enough(tx, rules, block) {
             return Err(Void::Fee);
         }
         let price = price(tx, block);
@@ -128,6 +168,24 @@ impl AccessRecord {
         result.fee = earned(rules, block, price, gas_used);
         self.repay(&mut execution, tx.sender, price, gas_used);
         Ok(execution)
+    }
+
+    /// About how many locations' worth of memory it takes.
+    pub fn weight(&self) -> usize {
+        const BYTES: usize = 64;
+        let execution = &self.execution;
+        let writes: usize = execution.writes.iter().map(|write| 2 + write.storage.len()).sum();
+        let codes: usize = execution.codes.iter().map(|(_, code)| code.len() / BYTES).sum();
+        let result = self.result().map_or(0, |result| {
+            let logs = result.logs.iter().map(|log| 3 + log.data.data.len() / BYTES);
+            result.output.len() / BYTES + logs.sum::<usize>()
+        });
+        8 + 2 * (self.accounts.len() + self.slots.len()) + writes + codes + result
+    }
+
+    /// The run.
+    pub fn execution(&self) -> &TxExecution {
+        &self.execution
     }
 
     /// What the run did by itself.

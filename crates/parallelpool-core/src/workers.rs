@@ -9,6 +9,7 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -34,12 +35,26 @@ impl Priority {
     pub const ALL: [Self; 3] = [Self::Recovery, Self::Execution, Self::PreExecution];
 }
 
+/// Whether work has to give way, to be asked from within one of its items.
+#[derive(Debug, Clone)]
+pub struct Outranked {
+    turns: Arc<Turns>,
+    by: Priority,
+}
+
+impl Outranked {
+    /// Whether work of that priority waits or runs.
+    pub fn is_now(&self) -> bool {
+        self.turns.is_busy_at(self.by)
+    }
+}
+
 /// A persistent pool in which the caller of a piece of work is one of the workers.
 #[derive(Debug)]
 pub struct Workers {
     helpers: Option<ThreadPool>,
     threads: usize,
-    turns: Turns,
+    turns: Arc<Turns>,
 }
 
 impl Workers {
@@ -58,7 +73,12 @@ impl Workers {
             })
             .transpose()
             .map_err(|error| CoreError::InvalidArgument(format!("cannot start worker threads: {error}")))?;
-        Ok(Self { helpers, threads, turns: Turns::new(threads - 1) })
+        Ok(Self { helpers, threads, turns: Arc::new(Turns::new(threads - 1)) })
+    }
+
+    /// Tells work of a lower priority when work of priority `by` wants the threads.
+    pub fn outranked_by(&self, by: Priority) -> Outranked {
+        Outranked { turns: Arc::clone(&self.turns), by }
     }
 
     /// Workers in all, the caller included.
@@ -78,7 +98,7 @@ impl Workers {
         }
         let gate = Gate::default();
         pool.in_place_scope(|scope| {
-            let (work, gate, turns) = (&work, &gate, &self.turns);
+            let (work, gate, turns) = (&work, &gate, &*self.turns);
             for worker in 1..=promised {
                 scope.spawn(move |_| {
                     let _promise = turns.redeem();

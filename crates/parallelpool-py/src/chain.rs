@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parallelpool_core::block::ExecuteOptions;
 use parallelpool_core::chain::{Chain, ChainOptions, LogFilter};
 use parallelpool_core::chainspec::{Activation, ChainSpec};
 use parallelpool_core::error::CoreError;
 use parallelpool_core::header::{blob_base_fee, next_base_fee, next_excess_blob_gas};
+use parallelpool_core::predictions::{Bounds, Expected};
 use parallelpool_core::primitives::{Address, B256, KECCAK_EMPTY, U256};
 use parallelpool_core::state;
 use parallelpool_core::store::Durability;
@@ -22,6 +24,7 @@ use crate::convert;
 use crate::detach::detached;
 use crate::error::invalid;
 use crate::hints::PyAccessSet;
+use crate::predictions::PyPredictionStatistics;
 use crate::produce::{PyBlockAttributes, PyBuiltBlock, execute_options};
 use crate::replay::PyReplayBlock;
 use crate::rules::PyRules;
@@ -399,16 +402,57 @@ impl PyChain {
 
     // ---- hints
 
-    #[pyo3(signature = (transactions, gas_limit, /))]
-    fn pre_execute(
+    #[pyo3(signature = (transactions, /))]
+    fn known_accesses(
         &self,
         py: Python<'_>,
         transactions: Vec<PyRef<'_, PyTransaction>>,
-        gas_limit: u64,
-    ) -> PyResult<Vec<PyAccessSet>> {
+    ) -> PyResult<(Vec<PyAccessSet>, Vec<usize>)> {
         let (chain, transactions) = (self.get()?, shared(&transactions)?);
-        let sets = detached(py, || chain.pre_execute(&transactions, gas_limit))?;
-        Ok(sets.into_iter().map(PyAccessSet::from).collect())
+        Ok(expected(detached(py, || chain.known_accesses(&transactions))?))
+    }
+    #[pyo3(signature = (transactions, patience_ms, /))]
+    fn predict_accesses(
+        &self,
+        py: Python<'_>,
+        transactions: Vec<PyRef<'_, PyTransaction>>,
+        patience_ms: u64,
+    ) -> PyResult<(Vec<PyAccessSet>, Vec<usize>)> {
+        let (chain, transactions) = (self.get()?, shared(&transactions)?);
+        let patience = Duration::from_millis(patience_ms);
+        Ok(expected(detached(py, || chain.predict_accesses(&transactions, patience))?))
+    }
+    #[pyo3(signature = (*, gas = None, time_ms = None, runs = None, sender_gas = None, locations = None))]
+    fn set_prediction_bounds(
+        &self,
+        gas: Option<u64>,
+        time_ms: Option<u64>,
+        runs: Option<u32>,
+        sender_gas: Option<u64>,
+        locations: Option<usize>,
+    ) -> PyResult<()> {
+        let own = Bounds::default();
+        self.get()?.predictions().set_bounds(Bounds {
+            gas: gas.unwrap_or(own.gas),
+            time: time_ms.map_or(own.time, Duration::from_millis),
+            runs: runs.unwrap_or(own.runs),
+            sender_gas: sender_gas.unwrap_or(own.sender_gas),
+            locations: locations.unwrap_or(own.locations),
+        });
+        Ok(())
+    }
+    fn predicted<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let hashes = self.get()?.predictions().hashes();
+        Ok(hashes.into_iter().map(|hash| convert::bytes(py, hash)).collect())
+    }
+    #[pyo3(signature = (hashes, /))]
+    fn forget_predictions(&self, hashes: Vec<Vec<u8>>) -> PyResult<()> {
+        let hashes: PyResult<Vec<_>> = hashes.iter().map(|hash| convert::hash(hash)).collect();
+        self.get()?.predictions().forget(&hashes?);
+        Ok(())
+    }
+    fn prediction_statistics(&self) -> PyResult<PyPredictionStatistics> {
+        Ok(PyPredictionStatistics { inner: self.get()?.predictions().statistics() })
     }
     #[pyo3(signature = (request, gas_limit, /))]
     fn pre_execute_call(
@@ -420,6 +464,13 @@ impl PyChain {
         let (chain, request) = (self.get()?, &request.inner);
         Ok(detached(py, || chain.pre_execute_call(request, gas_limit))?.into())
     }
+}
+
+/// Access sets, and the places of those that a run may find more of.
+fn expected(found: Vec<Expected>) -> (Vec<PyAccessSet>, Vec<usize>) {
+    let unsettled = found.iter().enumerate().filter(|(_, one)| !one.is_settled).map(|(index, _)| index);
+    let unsettled = unsettled.collect();
+    (found.into_iter().map(|one| PyAccessSet { inner: one.set }).collect(), unsettled)
 }
 
 fn shared(transactions: &[PyRef<'_, PyTransaction>]) -> PyResult<Vec<SharedTransaction>> {

@@ -19,6 +19,7 @@ mod detach;
 mod error;
 mod genesis;
 mod hints;
+mod predictions;
 mod produce;
 mod replay;
 mod rules;
@@ -50,6 +51,8 @@ mod _core {
     use crate::genesis::{block_hash, dev_genesis, split_blocks};
     #[pymodule_export]
     use crate::hints::{PyAccessSet, PyBatch, PyBatchPlan, find_conflicts, plan_batches};
+    #[pymodule_export]
+    use crate::predictions::PyPredictionStatistics;
     #[pymodule_export]
     use crate::produce::{PyBlockAttributes, PyBuiltBlock, PyLeftOut};
     #[pymodule_export]

@@ -10,7 +10,7 @@ use crate::block::Receipt;
 use crate::block_codec::Block;
 use crate::error::CoreError;
 use crate::primitives::{B256, Bytes};
-use crate::state::StateChanges;
+use crate::state::{StateChanges, StateView};
 use crate::store::{NewBlock, Signed, Snapshot, StoreHead};
 use crate::trie::TrieUpdate;
 use crate::tx::decode::decode;
@@ -141,7 +141,10 @@ impl Chain {
             signed: &signed,
             receipts,
         };
-        self.move_head(self.store.append(&new, changes, trie)?)
+        let before = self.at_head().snapshot;
+        let header = self.move_head(self.store.append(&new, changes, trie)?)?;
+        self.predictions.head_moved(changes, |address| before.account(address));
+        Ok(header)
     }
 }
 

@@ -49,6 +49,7 @@ impl Chain {
         let options = ExecuteOptions {
             keep_transaction_changes: options.keep_transaction_changes || keeps_intermediate_roots(&rules),
             produce_access_list: options.produce_access_list || rules.fork >= Fork::Amsterdam,
+            records: self.records_for(&transactions, options),
             ..options.clone()
         };
         if let Some(list) = options.access_list.as_ref().filter(|_| rules.fork >= Fork::Amsterdam) {

@@ -34,6 +34,7 @@ pub use simulation::{BlockOverrides, CallOutcome, CallRequest, SimulationLimits,
 use crate::chainspec::{ChainSpec, Rules};
 use crate::error::CoreError;
 use crate::executor::Executor;
+use crate::predictions::Predictions;
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::{Account, StateView};
 use crate::store::{Snapshot, Store};
@@ -64,6 +65,7 @@ pub struct Chain {
     genesis_hash: B256,
     workers: Arc<Workers>,
     executor: Executor,
+    predictions: Predictions,
     store: Store,
     /// Held while the chain changes, so that what was checked against the head stays true.
     writing: Mutex<()>,
@@ -151,7 +153,9 @@ impl Chain {
             }
             Ok(update)
         })?;
-        self.move_head(snapshot)
+        let header = self.move_head(snapshot)?;
+        self.predictions.reset();
+        Ok(header)
     }
 
     /// Makes a snapshot's head the one that everybody gets.

@@ -12,6 +12,7 @@ use crate::chainspec::{Activation, ChainSpec, Genesis};
 use crate::error::CoreError;
 use crate::executor::Executor;
 use crate::genesis::parse_genesis;
+use crate::predictions::Predictions;
 use crate::store::{Durability, FirstBlock, NewBlock, Snapshot, Store, StoreHead, StoreOptions};
 use crate::trie::{EmptyTrie, TrieUpdate, update_state};
 use crate::workers::Workers;
@@ -66,6 +67,7 @@ impl Chain {
             spec: genesis.spec,
             genesis_hash: genesis.hash,
             executor: Executor::new(workers.clone()),
+            predictions: Predictions::default(),
             workers,
             store,
             writing: Mutex::new(()),

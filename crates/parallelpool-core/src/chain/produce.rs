@@ -81,6 +81,7 @@ impl Chain {
         let options = ExecuteOptions {
             keep_transaction_changes: options.keep_transaction_changes || keeps_intermediate_roots(&rules),
             produce_access_list: options.produce_access_list || rules.fork >= Fork::Amsterdam,
+            records: self.records_for(candidates, options),
             ..options.clone()
         };
         let context = block_context(&header, &[], withdrawals.clone());

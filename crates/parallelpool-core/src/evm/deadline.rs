@@ -1,4 +1,5 @@
-//! Ending a run that takes too long: calls whose gas nothing caps.
+//! Ending a run that takes too long, or that stands in the way: calls whose gas nothing caps, and
+//! predictions.
 //!
 //! Whatever takes long passes a JUMPDEST or begins a frame again and again, so time is looked at
 //! there, now and then. Transactions of blocks have no deadline and the stock instruction.
@@ -14,27 +15,48 @@ use revm::interpreter::{
 
 use super::{Context, ExecutionDatabase};
 use crate::error::StateError;
+use crate::workers::Outranked;
 
 /// Looks at the clock are this many steps apart.
 const STEPS: u32 = 256;
 
-/// The time at which a run ends, if one is set.
+/// When runs end before they are done.
+#[derive(Debug, Clone, Default)]
+pub struct Limit {
+    /// At this moment.
+    pub deadline: Option<Instant>,
+    /// As soon as this work has to give way.
+    pub outranked: Option<Outranked>,
+}
+
+impl Limit {
+    pub(super) fn can_be_reached(&self) -> bool {
+        self.deadline.is_some() || self.outranked.is_some()
+    }
+
+    fn is_reached(&self) -> bool {
+        self.outranked.as_ref().is_some_and(Outranked::is_now)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// Looks at the limit now and then, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    deadline: Option<Instant>,
+    limit: Option<Limit>,
     steps: u32,
 }
 
 impl Watch {
-    pub(super) fn new(deadline: Option<Instant>) -> Self {
-        Self { deadline, steps: 0 }
+    pub(super) fn new(limit: Limit) -> Self {
+        Self { limit: limit.can_be_reached().then_some(limit), steps: 0 }
     }
 
-    /// Counts a step; fails when the time is over.
+    /// Counts a step; fails when the limit is reached.
     pub(super) fn step(&mut self) -> Result<(), StateError> {
-        let Some(deadline) = self.deadline else { return Ok(()) };
+        let Some(limit) = &self.limit else { return Ok(()) };
         self.steps = self.steps.wrapping_add(1);
-        if self.steps.is_multiple_of(STEPS) && Instant::now() >= deadline {
+        if self.steps.is_multiple_of(STEPS) && limit.is_reached() {
             return Err(StateError::Interrupted);
         }
         Ok(())

@@ -16,13 +16,12 @@ mod failure;
 mod halt;
 mod handler;
 mod observations;
+mod preimages;
 mod storage_metering;
 #[cfg(test)]
 mod tests;
 mod validation;
 mod writes;
-
-use std::time::Instant;
 
 use revm::Database;
 use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journal, LocalContext};
@@ -50,8 +49,10 @@ use crate::tx::RecoveredTransaction;
 
 pub(crate) use self::amsterdam_draft::MAX_INIT_CODE_SIZE as DRAFT_MAX_INIT_CODE_SIZE;
 pub(crate) use self::block_run::BlockRun;
+pub use self::deadline::Limit;
 pub use self::environment::blob_base_fee;
 pub use self::observations::{Observations, environment as environment_reads};
+pub use self::preimages::Preimage;
 pub use self::validation::CallOptions;
 
 /// What the EVM asks of a state. Beyond revm's [`Database`] it must know whether an account has
@@ -170,6 +171,7 @@ struct Chain {
     rules: Rules,
     options: CallOptions,
     recorder: Recorder,
+    preimages: Vec<Preimage>,
     stopped_at: Option<StoppedAt>,
     fee: U256,
     /// Several transactions share the journal: fees are credited in it, and accounts settled.
@@ -225,6 +227,7 @@ impl<D: ExecutionDatabase> Evm<D> {
                 rules: *rules,
                 options: CallOptions::TRANSACTION,
                 recorder: Recorder::default(),
+                preimages: Vec::new(),
                 stopped_at: None,
                 fee: U256::ZERO,
                 keeps_journal: false,
@@ -249,12 +252,23 @@ impl<D: ExecutionDatabase> Evm<D> {
         self.records_touched = record;
     }
 
-    /// Ends runs with [`StateError::Interrupted`] from then on. For calls, not for blocks.
-    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
-        if deadline.is_some() {
+    /// Ends runs with [`StateError::Interrupted`] when one of these is reached. For calls and
+    /// predictions, not for blocks.
+    pub fn set_limit(&mut self, limit: Limit) {
+        if limit.can_be_reached() {
             deadline::install::<D>(self.machine.instruction.instruction_table_mut());
         }
-        self.machine.ctx.chain.watch = Watch::new(deadline);
+        self.machine.ctx.chain.watch = Watch::new(limit);
+    }
+
+    /// From now on what executions hash is kept, for [`Self::take_preimages`].
+    pub fn record_preimages(&mut self) {
+        preimages::install::<D>(self.machine.instruction.instruction_table_mut());
+    }
+
+    /// What the executions since the last call hashed, in order.
+    pub fn take_preimages(&mut self) -> Vec<Preimage> {
+        std::mem::take(&mut self.machine.ctx.chain.preimages)
     }
 
     /// The database.

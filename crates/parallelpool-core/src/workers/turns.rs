@@ -61,6 +61,11 @@ impl Turns {
         self.calls[..priority as usize].iter().any(|calls| calls.load(Ordering::SeqCst) > 0)
     }
 
+    /// Whether work of exactly this priority waits or runs.
+    pub(super) fn is_busy_at(&self, priority: Priority) -> bool {
+        self.calls[priority as usize].load(Ordering::Relaxed) > 0
+    }
+
     /// Waits while a caller of this priority has to.
     pub(super) fn wait(&self, priority: Priority) {
         if priority < Priority::PreExecution || !self.is_outranked(priority) {

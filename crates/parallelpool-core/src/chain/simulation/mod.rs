@@ -20,7 +20,7 @@ use crate::block::{BlockContext, InvalidTransaction};
 use crate::block_codec::block_context;
 use crate::chainspec::Rules;
 use crate::error::{CoreError, StateError};
-use crate::evm::{CallOptions, Evm, TxExecution, TxResult};
+use crate::evm::{CallOptions, Evm, Limit, TxExecution, TxResult};
 use crate::primitives::Bytes;
 use crate::state::StateView;
 use crate::state::database::ViewDatabase;
@@ -175,7 +175,7 @@ impl Stage {
     fn run_recorded(&self, message: &RecoveredTransaction, touched: bool) -> Result<TxExecution, CoreError> {
         let mut evm = Evm::new(&self.rules, &self.block, ViewDatabase(&self.state));
         evm.record_touched(touched);
-        evm.set_deadline(self.deadline);
+        evm.set_limit(Limit { deadline: self.deadline, outranked: None });
         let options = CallOptions { blob_base_fee: self.blob_base_fee, ..CallOptions::CALL };
         match evm.call(message, &options) {
             Err(StateError::Interrupted) => Err(self.aborted()),
