@@ -23,6 +23,7 @@ NAMESPACES = ("eth", "net", "web3", "txpool", "parallel", "dev", "evm", "debug")
 """JSON-RPC namespaces that exist, all on by default: the chain is our own."""
 
 Port: TypeAlias = Annotated[int, Range(0, 65_535)]
+Durability: TypeAlias = Literal["fsync", "buffered", "none"]
 SealingMode: TypeAlias = Literal["batch", "instant", "interval", "manual"]
 ExecutionMode: TypeAlias = Literal["auto", "serial", "parallel"]
 
@@ -153,6 +154,11 @@ class TxPoolConfig:
     """File of acknowledged transactions, relative to the data directory; empty keeps none. As geth."""
     rejournal: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(days=365))] = timedelta(hours=1)
     """Time between two rewrites of the journal. As geth."""
+    durability: Durability = "fsync"
+    """
+    What an answered transaction survives: `fsync` a power cut, `buffered` the end of the daemon (a power cut costs
+    about the last second), `none` nothing, no journal is kept.
+    """
     pricelimit: Annotated[int, Range(1, 2**256 - 1)] = 1
     """Wei per gas: lowest tip that is taken. As geth."""
     pricebump: Annotated[int, Range(1, 1_000_000)] = 10

@@ -30,7 +30,7 @@ from parallelpool.events import (
     TransactionsQueued,
 )
 from parallelpool.journal import Disk, Journal, JournalStatistics, Ticket
-from parallelpool.journal_format import Added, JournalContent, JournalRecord, read_journal
+from parallelpool.journal_format import Added, JournalContent, JournalRecord, delete_journal, read_journal
 from parallelpool.pool import Submission, TxPool
 from parallelpool.primitives import Address, Nonce, TxHash
 from parallelpool.transaction import PooledTransaction, Transaction
@@ -89,7 +89,7 @@ class Admission:
         ingress: Decoder,
         datadir: Path | None,
     ) -> None:
-        """An empty pool on the head of `chain`. Nothing is durable without `datadir` or without `limits.journal`."""
+        """An empty pool on the head of `chain`. Without `datadir` or without `limits.journal` nothing is kept."""
         self.pool = TxPool(limits, chain, self._publish)
         """For reading, and for `maintain`."""
         self._limits = limits
@@ -111,27 +111,36 @@ class Admission:
         if self._path is None:
             yield RestoreReport()
             return
+        durability = self._limits.durability
+        given_up: RestoreReport | None = None
         try:
             content = read_journal(self._path)
-            journal = self._journal = Journal.open(self._path, disk=disk)
+            if durability == "none":
+                given_up = await self._give_up_journal(self._path, content)
+            else:
+                self._journal = Journal.open(self._path, is_buffered=durability == "buffered", disk=disk)
         except JournalError as error:
             raise StartFailure(str(error)) from error
+        if (journal := self._journal) is None:
+            yield given_up or RestoreReport()
+            return
         journal.follow(on_durable=self._release, on_failure=self._revoke)
         try:
             report = await self._restore(content)
-            if report.read or report.damaged_bytes:
-                log.info(
-                    "pool restored",
-                    transactions=report.restored,
-                    dropped=dict(report.dropped),
-                    damaged_bytes=report.damaged_bytes,
-                )
+            _tell_restored(report)
             yield report
         finally:
             try:
                 await journal.close()
             except JournalError as error:
                 log.error("pool could not be kept", error=str(error))
+
+    async def _give_up_journal(self, path: Path, content: JournalContent) -> RestoreReport:
+        """Takes over what an earlier run kept; from now on nothing is. Raises JournalError."""
+        report = await self._restore(content)
+        _tell_restored(report)
+        delete_journal(path)
+        return report
 
     # -- in
 
@@ -241,6 +250,11 @@ class Admission:
         """Whether `compact` is due for the size of the journal, or to get over a failure."""
         return self._journal is not None and self._journal.wants_compaction()
 
+    def sync(self) -> None:
+        """To be called once a second: syncs what `buffered` has left to the system."""
+        if self._journal is not None:
+            self._journal.sync()
+
     async def compact(self) -> None:
         """Rewrites the journal to what the pool holds and remembers. Raises JournalError; nothing is lost then."""
         if self._journal is not None:
@@ -329,6 +343,16 @@ class Admission:
             time.time(),
             block_number=None if location is None else location[0],
             detail=detail,
+        )
+
+
+def _tell_restored(report: RestoreReport) -> None:
+    if report.read or report.damaged_bytes:
+        log.info(
+            "pool restored",
+            transactions=report.restored,
+            dropped=dict(report.dropped),
+            damaged_bytes=report.damaged_bytes,
         )
 
 

@@ -3,6 +3,8 @@ The journal of the pool: what was acknowledged is on disk, and what left is know
 
 In: transactions that came into the pool and departures from it. `append` takes records at once and gives a ticket;
 `durable` returns when all records up to that ticket are synced. Records that come while a sync runs share the next one.
+With `fsync` synced means that they survive a power cut; with `buffered` that the system has them, so that they survive
+the end of this process, and `sync` has to be called now and then.
 
 A file is never appended to after a restart, so a torn end needs no repair; the next snapshot leaves it behind. After
 a failed write or sync nothing is known about what the file holds, so everything is refused until a new snapshot in
@@ -11,6 +13,7 @@ new files has been synced. The files themselves are `parallelpool.journal_format
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from parallelpool.distribution import Distribution
 from parallelpool.errors import JournalError
 from parallelpool.journal_format import FileFormat, JournalRecord, journal_files
 
 MIN_REWRITE: Final = 4 * 1_024 * 1_024
 """Bytes that a log has at least before it is rewritten for its size."""
+
+SYNC_BOUNDS_S: Final = tuple(0.0001 * 2**step for step in range(15))
+"""0.1 ms to 1.6 s, each twice the one before."""
 
 Ticket: TypeAlias = int
 """Records appended so far."""
@@ -45,6 +52,7 @@ class JournalStatistics:
     durable: int
     """Of those, synced."""
     syncs: int
+    """Groups of records written; with `fsync` each is one sync."""
     log_bytes: int
     """Written to the current log."""
     snapshot_bytes: int
@@ -72,9 +80,15 @@ class Journal:
     one write to the log and one snapshot at a time.
     """
 
-    def __init__(self, path: Path, *, disk: Disk | None = None) -> None:
+    def __init__(self, path: Path, *, is_buffered: bool = False, disk: Disk | None = None) -> None:
         """Use `open`."""
         self._path = path
+        self._is_buffered = is_buffered
+        self._is_unsynced = False
+        """`buffered` only: the log has records that were written and not synced."""
+        self._wants_sync = False
+        self.sync_seconds = Distribution(SYNC_BOUNDS_S)
+        """How long the syncs of the log took."""
         self._disk = disk if disk is not None else Disk()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="parallelpool-journal")
         self._log = Log(FileFormat.fresh(0), -1)
@@ -94,9 +108,9 @@ class Journal:
         self._on_failure: Callable[[JournalError], None] = lambda error: None
 
     @classmethod
-    def open(cls, path: Path, *, disk: Disk | None = None) -> Self:
+    def open(cls, path: Path, *, is_buffered: bool = False, disk: Disk | None = None) -> Self:
         """Begins a new log behind the files that exist. Raises JournalError."""
-        journal = cls(path, disk=disk)
+        journal = cls(path, is_buffered=is_buffered, disk=disk)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             journal._log = journal._begin_log()
@@ -145,27 +159,44 @@ class Journal:
         self._waiting.append((ticket, done))
         await done
 
+    def sync(self) -> None:
+        """Syncs soon what `buffered` has only handed to the system; a failure is told as that of a write."""
+        if self._is_buffered and self._is_unsynced and self._log.is_sound:
+            self._wants_sync = True
+            self._write_on()
+
     def _write_on(self) -> None:
         """Starts the next write, if none runs and there is something to write."""
-        if self._is_writing or not self._buffer:
+        if self._is_writing or not (self._buffer or self._wants_sync):
             return
         records, self._buffer = self._buffer, []
-        self._is_writing = True
+        is_synced = self._wants_sync or not self._is_buffered
+        self._is_writing, self._wants_sync, self._is_unsynced = True, False, not is_synced
         ticket, log = self._appended, self._log
-        writing = asyncio.get_running_loop().run_in_executor(self._threads, self._write_records, log, records)
+        writing = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._write_records, log, records, is_synced
+        )
         writing.add_done_callback(lambda written: self._written(written, ticket))
 
-    def _write_records(self, log: Log, records: Sequence[JournalRecord]) -> None:
+    def _write_records(self, log: Log, records: Sequence[JournalRecord], is_synced: bool) -> None:
         """On a thread of the journal. Raises OSError."""
         content = b"".join(map(log.format.frame, records))
-        self._write_synced(log.file, content)
+        self._write(log.file, content)
+        if is_synced:
+            began = time.perf_counter()
+            self._disk.sync(log.file)
+            self.sync_seconds.observe(time.perf_counter() - began)
         log.size += len(content)
 
-    def _write_synced(self, file: int, content: bytes) -> None:
+    def _write(self, file: int, content: bytes) -> None:
         """On a thread of the journal. Raises OSError."""
         view = memoryview(content)
         while view:
             view = view[self._disk.write(file, view) :]
+
+    def _write_synced(self, file: int, content: bytes) -> None:
+        """On a thread of the journal. Raises OSError."""
+        self._write(file, content)
         self._disk.sync(file)
 
     def _written(self, writing: asyncio.Future[None], ticket: Ticket) -> None:
@@ -195,7 +226,7 @@ class Journal:
         failure = JournalError(f"cannot write the pool's journal {self._path}: {error.strerror or error}")
         self._failure = failure
         self._failures += 1
-        self._log.is_sound = False
+        self._log.is_sound = self._wants_sync = self._is_unsynced = False
         self._buffer.clear()
         self._lose()
         self._on_failure(failure)
@@ -330,8 +361,13 @@ class Journal:
         try:
             if self._appended > self._durable:
                 await self.durable(self._appended)
+            if self._is_unsynced and self._log.is_sound:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._threads, self._disk.sync, self._log.file)
             if self._failure is not None:
                 raise self._failure
+        except OSError as error:
+            raise JournalError(f"cannot sync the pool's journal {self._path}: {error.strerror}") from error
         finally:
             self._threads.shutdown(wait=True)
             if self._log.file >= 0:

@@ -226,6 +226,16 @@ def _read_file(file: Path, data: bytes, content: JournalContent) -> None:
     content.damaged_bytes += len(data) - whole
 
 
+def delete_journal(path: Path) -> None:
+    """Takes all files of the journal away. Raises JournalError."""
+    snapshots, logs = journal_files(path)
+    try:
+        for file in (*logs.values(), *snapshots.values()):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise JournalError(f"cannot delete the pool's journal {path}: {error.strerror}") from error
+
+
 def journal_files(path: Path) -> tuple[dict[int, Path], dict[int, Path]]:
     """(snapshots, logs) by number."""
     snapshots: dict[int, Path] = {}

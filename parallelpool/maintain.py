@@ -25,7 +25,7 @@ TICK_S: Final = 60.0
 """Between two looks at the lifetimes; geth's evictionInterval."""
 
 RECOVERY_S: Final = 1.0
-"""Between two attempts to make a failed journal whole."""
+"""Between two attempts to make a failed journal whole, and between two syncs of a buffered one."""
 
 MAX_REORG_DEPTH: Final = 64
 """Deeper reorgs take no transactions back; geth's limit."""
@@ -134,6 +134,7 @@ class Maintenance:
             if self._clock() >= next_tick:
                 next_tick = self._clock() + TICK_S
                 self._admission.pool.tick()
+            self._admission.sync()
             await self.keep_journal()
 
     async def keep_journal(self) -> None:

@@ -91,6 +91,7 @@ def test_defaults_are_the_documented_ones() -> None:
     assert defaults["parallel.batchsize"] == 64
     assert {name: value for name, value in defaults.items() if name.startswith("txpool.")} == {
         "txpool.journal": "transactions.rlp",
+        "txpool.durability": "fsync",
         "txpool.rejournal": timedelta(hours=1),
         "txpool.pricelimit": 1,
         "txpool.pricebump": 10,

@@ -85,7 +85,7 @@ class SlowDisk:
 class Daemon:
     """Admission over a chain and a folder that outlive it."""
 
-    def __init__(self, datadir: Path | None, **changed_limits: int) -> None:
+    def __init__(self, datadir: Path | None, **changed_limits: int | str) -> None:
         self.chain = FakeChain()
         self.chain.fund(A, B, balance=100 * ETHER)
         self.datadir = datadir

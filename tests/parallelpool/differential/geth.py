@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import io
 import json
 import os
 import re
@@ -65,8 +66,10 @@ class Geth:
     async def engine(self, method: str, *params: object) -> Any:
         """The result of an engine call; an error answer is an AssertionError."""
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        headers = {"Authorization": f"Bearer {_token(self._secret)}"}
-        async with self._session.post(self._engine_url, json=message, headers=headers) as response:
+        headers = {"Authorization": f"Bearer {_token(self._secret)}", "Content-Type": "application/json"}
+        # A file, since a block may be larger than what aiohttp likes to send at once.
+        body = io.BytesIO(json.dumps(message).encode())
+        async with self._session.post(self._engine_url, data=body, headers=headers) as response:
             answer = json.loads(await response.text())
         assert "error" not in answer, answer
         return answer["result"]

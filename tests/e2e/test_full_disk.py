@@ -1,0 +1,73 @@
+"""
+A disk that takes no more: the daemon lives, refuses, says so in `/healthz`, and is whole again when there is room.
+
+The disk is a real one with a real limit: that of the process on the size of its files, lowered while it runs.
+"""
+
+import json
+import resource
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Start
+from tests.e2e.daemon import Daemon, Refused, eventually
+from tests.e2e.signing import accounts, raw
+
+
+def health(node: Daemon) -> tuple[int, dict[str, Any]]:
+    """Status and facts of `/healthz`."""
+    try:
+        with urllib.request.urlopen(node.metrics_url + "/healthz", timeout=30) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def limit_files(node: Daemon, size: int) -> None:
+    """No file of the daemon may grow beyond `size` bytes; what is larger stays."""
+    _, most = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (size, most))
+
+
+def journal_size(node: Daemon) -> int:
+    """Bytes of the journal's newest log."""
+    return max(node.datadir.glob("transactions.rlp.*.log")).stat().st_size
+
+
+def data_of(size: int) -> dict[str, Any]:
+    """Fields of a transaction with so much calldata."""
+    return {"data": bytes(size), "gas": 21_000 + 10 * size}
+
+
+@pytest.mark.parametrize("durability", ["fsync", "buffered"])
+def test_a_full_disk_refuses_and_is_told_and_heals(start: Start, durability: str) -> None:
+    """Nothing acknowledged is lost, what was refused is nowhere, reading goes on all the time."""
+    flags = ("--dev.mine", "manual", "--txpool.durability", durability)
+    node = start(*flags)
+    sender = accounts()[0]
+    kept = node.call("eth_sendRawTransaction", raw(sender, 0))
+    # A little more than the journal holds; the rest of the daemon writes nothing now but its short log.
+    limit_files(node, journal_size(node) + 20_000)
+    with pytest.raises(Refused, match=r"transaction could not be made durable: .*File too large") as refused:
+        node.call("eth_sendRawTransaction", raw(sender, 1, **data_of(60_000)))
+    with pytest.raises(Refused, match="transaction could not be made durable"):
+        node.call("eth_sendRawTransaction", raw(accounts()[1], 0))
+    status, facts = health(node)
+    pool = node.call("txpool_status")
+    unlimited = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    eventually(lambda: health(node)[0] == 200)
+    later = node.call("eth_sendRawTransaction", raw(sender, 1, **data_of(60_000)))
+    node.stop(9)
+    again = start(*flags)
+
+    assert refused.value.code == -32_000
+    assert status == 503
+    assert "File too large" in facts["journal"]
+    assert pool == {"pending": "0x1", "queued": "0x0"}
+    content = again.call("txpool_content")["pending"][sender.address]
+    assert [tx["hash"] for tx in content.values()] == [kept, later]
