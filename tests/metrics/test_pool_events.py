@@ -58,6 +58,18 @@ def fill_with_pending(rig: PoolRig) -> None:
     rig.add(legacy(A, 0, price=2), legacy(B, 0, price=2), legacy(C, 0, price=2))
 
 
+def wait_and_queue_another(rig: PoolRig) -> None:
+    """Somebody else's, who has been silent for less long."""
+    rig.wait(1)
+    rig.add(legacy(B, 5))
+
+
+def reach_nonce_five(rig: PoolRig) -> None:
+    """A head that fills the gap before the queued one."""
+    rig.account(A).nonce = 5
+    rig.reset()
+
+
 GONE = {"slots": -1, "local": -1}
 NEW = {"valid": 1, "slots": 1, "local": 1}
 
@@ -106,7 +118,7 @@ CASES = {
     ),
     "queued/ratelimit by the pool": Case(
         {"queued_ratelimit": 1, "valid": 1},
-        lambda rig: (rig.wait(1), rig.add(legacy(B, 5))),
+        wait_and_queue_another,
         lambda rig: rig.add(legacy(A, 5)),
         {"globalqueue": 1},
     ),
@@ -143,7 +155,7 @@ CASES = {
     ),
     "pending": Case(
         {"pending": 1, "queued": -1},
-        lambda rig: (setattr(rig.account(A), "nonce", 5), rig.reset()),
+        reach_nonce_five,
         lambda rig: rig.add(legacy(A, 5)),
     ),
     "queued": Case({**NEW, "queued": 1}, lambda rig: rig.add(legacy(A, 5))),
@@ -179,7 +191,7 @@ CASES = {
 def test_an_event_moves_its_metric_and_no_other(name: str) -> None:
     """Every figure of the page before and after."""
     case = CASES[name]
-    rig = PoolRig(**(case.limits or {}))
+    rig = PoolRig(None, **(case.limits or {}))
     rig.keys(20)
     case.setting(rig)
     given = replace(sources(), pool=rig.pool)
