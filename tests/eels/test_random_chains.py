@@ -66,7 +66,8 @@ def run(seed: int) -> RandomChain:
         try:
             specified.take(raw, fork_at(block.header.timestamp))
         except Exception as problem:
-            raise AssertionError(f"chain {seed}, block {block.header.number}: {problem!r}") from problem
+            problem.add_note(f"chain {seed}, block {block.header.number}")
+            raise
     importer.close()
     return random_chain
 

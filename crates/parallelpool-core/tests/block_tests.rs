@@ -3,16 +3,15 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use parallelpool_core::block_codec::Block;
 use parallelpool_core::executor::Executor;
-use parallelpool_core::workers::Workers;
 use support::block_tests::{self, BlockTest};
 use support::chain_run::ChainRun;
 use support::exceptions::explains;
-use support::shards::share;
+use support::shards::Shard;
+use support::suite::{run_folder, run_shard};
 use support::tally::Tally;
 use support::ways::Ways;
 
@@ -63,24 +62,9 @@ fn run_file(executor: &Executor, path: &Path, ways: Ways, tally: &mut Tally) {
     }
 }
 
-fn run_files(files: &[PathBuf], ways: Ways) -> Tally {
-    let begin = || (Executor::new(Arc::new(Workers::new(2).expect("threads start"))), Tally::default());
-    let shares = share(files, begin, |(executor, tally), path| run_file(executor, path, ways, tally));
-    Tally::sum(shares.into_iter().map(|(_, tally)| tally))
-}
-
-/// Runs every test below a folder, of the files that are slow or of those that are not.
-fn run_folder(name: &str, ways: Ways, slow: bool) -> Option<Tally> {
-    let mut files = support::json_files(&support::fixtures(name)?);
-    files.retain(|path| support::is_slow(path) == slow);
-    let tally = run_files(&files, ways);
-    tally.conclude(&format!("{name}, {ways:?}"));
-    Some(tally)
-}
-
 #[test]
 fn execution_spec_blocks_reach_their_roots_or_are_refused_in_sampled_ways() {
-    if let Some(tally) = run_folder("eest/blockchain_tests", SAMPLE, false) {
+    if let Some(tally) = run_folder("eest/blockchain_tests", SAMPLE, false, run_file) {
         tally.demand_all_ways();
         assert!(tally.refused > 0, "some blocks are invalid");
     }
@@ -88,7 +72,7 @@ fn execution_spec_blocks_reach_their_roots_or_are_refused_in_sampled_ways() {
 
 #[test]
 fn older_valid_blocks_reach_their_roots_in_sampled_ways() {
-    if let Some(tally) = run_folder("blockchain_tests/ValidBlocks", SAMPLE, false) {
+    if let Some(tally) = run_folder("blockchain_tests/ValidBlocks", SAMPLE, false, run_file) {
         assert_eq!(tally.refused, 0);
     }
 }
@@ -96,14 +80,15 @@ fn older_valid_blocks_reach_their_roots_in_sampled_ways() {
 #[test]
 #[ignore = "executes each block in 242 ways; run with --include-ignored"]
 fn slow_blocks_of_all_suites_reach_their_roots_in_all_ways() {
-    run_folder("eest/blockchain_tests", Ways::All, false);
-    run_folder("blockchain_tests/ValidBlocks", Ways::All, false);
+    let shard = Shard::from_environment();
+    run_shard("eest/blockchain_tests", Ways::All, false, shard, run_file);
+    run_shard("blockchain_tests/ValidBlocks", Ways::All, false, shard, run_file);
 }
 
 #[test]
 #[ignore = "one file burns gas for half a minute in each way; run with --include-ignored"]
 fn slow_blocks_reach_their_roots_in_sampled_ways() {
-    run_folder("eest/blockchain_tests", Ways::Sample(2), true);
+    run_folder("eest/blockchain_tests", Ways::Sample(2), true, run_file);
 }
 
 #[test]

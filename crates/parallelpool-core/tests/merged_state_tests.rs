@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use parallelpool_core::block::BuildOutcome;
 use parallelpool_core::executor::Executor;
-use parallelpool_core::workers::Workers;
 use support::agreement::{Case, Engine, Task, in_order};
 use support::merge::{Merged, Overlaid, Solo, seed_of};
 use support::shards::share;
 use support::state_tests::{self, StateCase};
+use support::suite::begin;
 use support::tally::Tally;
 use support::ways::{Way, Ways};
 
@@ -20,10 +20,6 @@ use support::ways::{Way, Ways};
 const WITH_OWN_SENDERS: &str = "eest/state_tests";
 /// All of its tests have one sender, and many have cases by data, gas and value.
 const WITH_SEVERAL_CASES: &str = "state_tests";
-
-fn begin() -> (Executor, Tally) {
-    (Executor::new(Arc::new(Workers::new(2).expect("threads start"))), Tally::default())
-}
 
 fn files(suite: &str) -> Option<Vec<PathBuf>> {
     let mut files = support::json_files(&support::fixtures(suite)?);

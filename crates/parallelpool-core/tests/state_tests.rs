@@ -3,18 +3,18 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use parallelpool_core::block::BuildOutcome;
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{B256, Log, keccak256};
 use parallelpool_core::trie::state_root_of;
-use parallelpool_core::workers::Workers;
 use support::agreement::{Case, Task};
 use support::exceptions::{explains, is_listed};
-use support::shards::share;
+use support::shards::Shard;
 use support::state_tests::{self, StateCase};
+use support::suite::{run_folder, run_shard};
 use support::tally::Tally;
 use support::ways::Ways;
 
@@ -88,31 +88,16 @@ fn run_file(executor: &Executor, path: &Path, ways: Ways, tally: &mut Tally) {
     }
 }
 
-fn run_files(files: &[PathBuf], ways: Ways) -> Tally {
-    let begin = || (Executor::new(Arc::new(Workers::new(2).expect("threads start"))), Tally::default());
-    let shares = share(files, begin, |(executor, tally), path| run_file(executor, path, ways, tally));
-    Tally::sum(shares.into_iter().map(|(_, tally)| tally))
-}
-
-/// Runs the files of a folder, those that are slow or those that are not.
-fn run_folder(name: &str, ways: Ways, slow: bool) -> Option<Tally> {
-    let mut files = support::json_files(&support::fixtures(name)?);
-    files.retain(|path| support::is_slow(path) == slow);
-    let tally = run_files(&files, ways);
-    tally.conclude(&format!("{name}, {ways:?}"));
-    Some(tally)
-}
-
 #[test]
 fn general_state_tests_reach_their_post_states_in_sampled_ways() {
-    if let Some(tally) = run_folder("state_tests", SAMPLE, false) {
+    if let Some(tally) = run_folder("state_tests", SAMPLE, false, run_file) {
         tally.demand_all_ways();
     }
 }
 
 #[test]
 fn execution_spec_state_tests_reach_their_post_states_in_sampled_ways() {
-    if let Some(tally) = run_folder("eest/state_tests", SAMPLE, false) {
+    if let Some(tally) = run_folder("eest/state_tests", SAMPLE, false, run_file) {
         tally.demand_all_ways();
         assert!(tally.refused > 0, "some transactions are invalid");
     }
@@ -121,15 +106,16 @@ fn execution_spec_state_tests_reach_their_post_states_in_sampled_ways() {
 #[test]
 #[ignore = "executes each transaction in 242 ways; run with --include-ignored"]
 fn slow_state_tests_of_all_suites_reach_their_post_states_in_all_ways() {
-    run_folder("state_tests", Ways::All, false);
-    run_folder("eest/state_tests", Ways::All, false);
+    let shard = Shard::from_environment();
+    run_shard("state_tests", Ways::All, false, shard, run_file);
+    run_shard("eest/state_tests", Ways::All, false, shard, run_file);
 }
 
 #[test]
 #[ignore = "two files burn gas for more than a minute; run with --include-ignored"]
 fn slow_state_tests_reach_their_post_states_in_sampled_ways() {
-    run_folder("state_tests", Ways::Sample(1), true);
-    run_folder("eest/state_tests", Ways::Sample(1), true);
+    run_folder("state_tests", Ways::Sample(1), true, run_file);
+    run_folder("eest/state_tests", Ways::Sample(1), true, run_file);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use support::ways::{Hints, Speculation, Way};
 
 const LINKS: Address = Address::repeat_byte(0x11);
 const TOKEN: Address = Address::repeat_byte(0x70);
+const READER: Address = Address::repeat_byte(0x4e);
 const THREADS: [usize; 3] = [1, 2, 8];
 
 /// SSTORE(word 1, SLOAD(word 0) + 1).
@@ -30,17 +31,32 @@ fn sender(index: usize) -> Address {
     Address::left_padding_from(&(0x5e00_0000 + index as u64).to_be_bytes())
 }
 
-/// A block with room for all and a state with so many senders.
-fn world(senders: usize) -> (ChainSpec, BlockContext, MemoryState) {
-    let spec = chain("Cancun");
-    let block = BlockContext { gas_limit: 1 << 40, ..block(&spec) };
-    let mut state = MemoryState::new();
-    for index in 0..senders {
-        state.insert_account(sender(index), Account { balance: ETHER, ..Account::default() }, None);
+/// Where a storm happens.
+struct World {
+    spec: ChainSpec,
+    block: BlockContext,
+    state: MemoryState,
+}
+
+impl World {
+    /// A block with room for all and a state with so many senders.
+    fn new(senders: usize) -> Self {
+        let spec = chain("Cancun");
+        let block = BlockContext { gas_limit: 1 << 40, ..block(&spec) };
+        let mut state = MemoryState::new();
+        for index in 0..senders {
+            state.insert_account(sender(index), Account { balance: ETHER, ..Account::default() }, None);
+        }
+        contract(&mut state, LINKS, 0, &LINK);
+        contract(&mut state, TOKEN, 0, &PAY);
+        Self { spec, block, state }
     }
-    contract(&mut state, LINKS, 0, &LINK);
-    contract(&mut state, TOKEN, 0, &PAY);
-    (spec, block, state)
+
+    /// The transactions as a given block.
+    fn given<'a>(&'a self, transactions: &'a [SharedTransaction], seed: u64) -> Case<'a> {
+        let Self { spec, block, state } = self;
+        Case { spec, block, transactions, state, task: Task::Import, seed, pauses: false }
+    }
 }
 
 /// A call that reads one slot and writes another.
@@ -64,16 +80,8 @@ fn plainly(threads: usize, hints: Hints) -> Way {
 
 /// Runs a block on every number of threads and returns the figures of each.
 fn storm(transactions: &[SharedTransaction], hints: Hints) -> Vec<ExecutionStatistics> {
-    let (spec, block, state) = world(transactions.len());
-    let case = Case {
-        spec: &spec,
-        block: &block,
-        transactions,
-        state: &state,
-        task: Task::Import,
-        seed: 3,
-        pauses: false,
-    };
+    let world = World::new(transactions.len());
+    let case = world.given(transactions, 3);
     let ways = THREADS.into_iter().map(|threads| plainly(threads, hints));
     let findings: Findings = compare_ways(&executor(), &case, ways);
     let statistics = findings.statistics.clone();
@@ -124,18 +132,10 @@ fn true_hints_leave_nothing_to_be_thrown_away() {
 #[test]
 fn wrong_hints_cost_no_execution_where_nothing_conflicts() {
     const COUNT: usize = 300;
-    let (spec, block, state) = world(COUNT);
+    let world = World::new(COUNT);
     let transactions = links(COUNT, |index| (index, index));
     for seed in 0..20 {
-        let case = Case {
-            spec: &spec,
-            block: &block,
-            transactions: &transactions,
-            state: &state,
-            task: Task::Import,
-            seed,
-            pauses: false,
-        };
+        let case = world.given(&transactions, seed);
         let ways = THREADS.into_iter().map(|threads| plainly(threads, Hints::Wrong));
         let findings = compare_ways(&executor(), &case, ways);
         for statistics in &findings.statistics {
@@ -148,17 +148,9 @@ fn wrong_hints_cost_no_execution_where_nothing_conflicts() {
 #[test]
 fn no_hint_makes_a_transaction_run_more_than_twice() {
     const COUNT: usize = 200;
-    let (spec, block, state) = world(COUNT);
+    let world = World::new(COUNT);
     let transactions = links(COUNT, |index| (index % 7, index % 5));
-    let case = Case {
-        spec: &spec,
-        block: &block,
-        transactions: &transactions,
-        state: &state,
-        task: Task::Import,
-        seed: 1,
-        pauses: false,
-    };
+    let case = world.given(&transactions, 1);
     let serial = Way::Serial.options(0, COUNT, &[]);
     let executor = executor();
     let oracle = executor.run(&case, &serial).expect("a valid block");
@@ -202,18 +194,10 @@ fn alike(pattern: usize, index: usize) -> U256 {
 #[test]
 fn keys_that_are_alike_are_told_apart_and_found_as_fast() {
     let nanoseconds = |pattern: usize, count: usize| {
-        let (spec, block, state) = world(count);
+        let world = World::new(count);
         let transactions =
             shared((0..count).map(|index| link(index, alike(pattern, index), alike(pattern, index))));
-        let case = Case {
-            spec: &spec,
-            block: &block,
-            transactions: &transactions,
-            state: &state,
-            task: Task::Import,
-            seed: 1,
-            pauses: false,
-        };
+        let case = world.given(&transactions, 1);
         let engine = executor();
         let oracle = engine.run(&case, &Way::SerialSeparately.options(0, count, &[])).map(in_order);
         let way = plainly(2, Hints::Absent);
@@ -233,20 +217,10 @@ fn keys_that_are_alike_are_told_apart_and_found_as_fast() {
     }
 }
 
-/// Runs `code` by every sender in turn and returns its storage afterwards, the same in all ways.
-fn storage_after(code: &[u8], balance: u64, sent: Vec<RecoveredTransaction>) -> BTreeMap<U256, U256> {
-    const READER: Address = Address::repeat_byte(0x4e);
-    let (spec, block, mut state) = world(sent.len());
-    contract(&mut state, READER, balance, code);
-    let case = Case {
-        spec: &spec,
-        block: &block,
-        transactions: &shared(sent),
-        state: &state,
-        task: Task::Import,
-        seed: 11,
-        pauses: true,
-    };
+/// What READER has stored after all of that was sent, the same in all ways.
+fn storage_in(world: &World, sent: Vec<RecoveredTransaction>) -> BTreeMap<U256, U256> {
+    let transactions = shared(sent);
+    let case = Case { pauses: true, ..world.given(&transactions, 11) };
     let ways = support::ways::Ways::All.of(case.seed);
     let built = compare_ways(&executor(), &case, ways).agreed().expect("a valid block");
     assert!(built.outcome.receipts.iter().all(|receipt| receipt.success));
@@ -254,8 +228,15 @@ fn storage_after(code: &[u8], balance: u64, sent: Vec<RecoveredTransaction>) -> 
     change.storage.iter().map(|(slot, value)| (*slot, *value)).collect()
 }
 
+/// The same where READER has that code and that balance.
+fn storage_after(code: &[u8], balance: u64, sent: Vec<RecoveredTransaction>) -> BTreeMap<U256, U256> {
+    let mut world = World::new(sent.len());
+    contract(&mut world.state, READER, balance, code);
+    storage_in(&world, sent)
+}
+
 fn calls(count: usize, value: u64) -> Vec<RecoveredTransaction> {
-    (0..count).map(|index| transaction(sender(index), 0, Some(Address::repeat_byte(0x4e)), value)).collect()
+    (0..count).map(|index| transaction(sender(index), 0, Some(READER), value)).collect()
 }
 
 #[test]
@@ -293,21 +274,19 @@ fn code_and_its_hash_come_from_one_version() {
         0x60, 23, 0x60, 0, 0x60, 0, 0x60, 0, 0x35, 0x3c, 0x60, 23, 0x60, 0, 0x20, 0x60, 0, 0x35, 0x3f, 0x14,
         0x60, 1, 0x01, 0x33, 0x55, 0x00,
     ];
-    const READER: Address = Address::repeat_byte(0x4e);
-    let (_, block, mut state) = world(40);
-    let spec = chain("Prague");
-    let block = BlockContext { excess_blob_gas: Some(0), ..block };
-    contract(&mut state, READER, 0, &reader);
+    let mut world = World { spec: chain("Prague"), ..World::new(40) };
+    world.block.excess_blob_gas = Some(0);
+    contract(&mut world.state, READER, 0, &reader);
     for system in [
         parallelpool_core::system::WITHDRAWAL_REQUEST_CONTRACT,
         parallelpool_core::system::CONSOLIDATION_REQUEST_CONTRACT,
     ] {
-        contract(&mut state, system, 0, &[0]);
+        contract(&mut world.state, system, 0, &[0]);
     }
     let key = [0x5e; 32];
     let authority = delegation(&key, 0).1;
     let delegated = [&[0xef, 1, 0][..], READER.as_slice()].concat();
-    state.insert_account(
+    world.state.insert_account(
         authority,
         Account { nonce: 0, balance: ETHER, ..Account::default() },
         Some(delegated.into()),
@@ -321,18 +300,7 @@ fn code_and_its_hash_come_from_one_version() {
         tx.tx.data = authority.into_word().0.into();
         tx
     });
-    let case = Case {
-        spec: &spec,
-        block: &block,
-        transactions: &shared(sent),
-        state: &state,
-        task: Task::Import,
-        seed: 2,
-        pauses: true,
-    };
-    let ways = support::ways::Ways::All.of(case.seed);
-    let built = compare_ways(&executor(), &case, ways).agreed().expect("a valid block");
-    let storage = &built.outcome.changes.accounts.get(&READER).expect("it stored something").storage;
+    let storage = storage_in(&world, sent.collect());
 
     assert_eq!(storage.len(), 40);
     assert!(storage.values().all(|verdict| *verdict == U256::from(2)), "{storage:?}");
@@ -370,7 +338,6 @@ fn what_was_absent_is_found_once_an_earlier_transaction_made_it() {
         0x60, 9, 0x54, 0x60, 1, 0x01, 0x60, 32, 0x35, 0x60, 3, 0x01, 0x55, // SLOAD
         0x60, 32, 0x35, 0x60, 9, 0x55, 0x00,
     ];
-    const READER: Address = Address::repeat_byte(0x4e);
     let read = |index: usize| {
         let mut tx = transaction(sender(index), 0, Some(READER), 0);
         tx.tx.data = [ABSENT.into_word().0, U256::from(16 * (index + 1)).to_be_bytes()].concat().into();

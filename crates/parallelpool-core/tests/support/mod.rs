@@ -12,6 +12,7 @@ pub(crate) mod merge;
 pub(crate) mod records;
 pub(crate) mod shards;
 pub(crate) mod state_tests;
+pub(crate) mod suite;
 pub(crate) mod tally;
 pub(crate) mod tiny;
 pub(crate) mod unsteady;

@@ -12,20 +12,58 @@ enum Fault {
     Panic,
 }
 
-/// A state that answers `good` questions and then none.
+/// A state behind a gate that sees every question before it is answered.
+#[derive(Debug)]
+struct Gated<G> {
+    state: MemoryState,
+    gate: G,
+}
+
+/// Lets a question for a key through, or says what comes of it.
+trait Gate: std::fmt::Debug + Send + Sync {
+    fn ask(&self, key: StateKey) -> Result<(), StateError>;
+}
+
+impl<G: Gate> StateView for Gated<G> {
+    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
+        self.gate.ask(StateKey::Account(*address))?;
+        self.state.account(address)
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        self.gate.ask(StateKey::Storage(*address, *slot))?;
+        self.state.storage(address, slot)
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        self.state.has_storage(address)
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
+        self.gate.ask(StateKey::Code(*code_hash))?;
+        self.state.code(code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        self.state.block_hash(number)
+    }
+}
+
+/// Lets `good` questions through and then none.
 #[derive(Debug)]
 struct Faulty {
-    state: MemoryState,
     good: u64,
     asked: AtomicU64,
     fault: Fault,
 }
 
 impl Faulty {
-    fn new(good: u64, fault: Fault) -> Self {
-        Self { state: state(), good, asked: AtomicU64::new(0), fault }
+    fn state(good: u64, fault: Fault) -> Gated<Self> {
+        Gated { state: state(), gate: Self { good, asked: AtomicU64::new(0), fault } }
     }
+}
 
+impl Gate for Faulty {
     fn ask(&self, key: StateKey) -> Result<(), StateError> {
         if self.asked.fetch_add(1, Ordering::SeqCst) < self.good {
             return Ok(());
@@ -38,33 +76,8 @@ impl Faulty {
     }
 }
 
-impl StateView for Faulty {
-    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
-        self.ask(StateKey::Account(*address))?;
-        self.state.account(address)
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        self.ask(StateKey::Storage(*address, *slot))?;
-        self.state.storage(address, slot)
-    }
-
-    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
-        self.state.has_storage(address)
-    }
-
-    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
-        self.ask(StateKey::Code(*code_hash))?;
-        self.state.code(code_hash)
-    }
-
-    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
-        self.state.block_hash(number)
-    }
-}
-
 /// Executes sixteen independent and sixteen dependent transactions on a faulty state.
-fn run_on(state: &Faulty, workers: &Workers) -> Result<JobOutcome, ExecuteError> {
+fn run_on(state: &Gated<Faulty>, workers: &Workers) -> Result<JobOutcome, ExecuteError> {
     let (rules, block, options) = (rules(), block(), ExecuteOptions::default());
     let mut transactions = dependent_chain(16);
     let senders = (0..8).map(|index| transaction(account(index), 2, account(20 + index), 1));
@@ -80,7 +93,7 @@ fn a_failing_read_is_a_typed_error_wherever_it_comes() {
     let workers = Workers::new(3).expect("threads");
     let mut failures = 0;
     for good in 0..ENOUGH {
-        match run_on(&Faulty::new(good, Fault::Backend), &workers) {
+        match run_on(&Faulty::state(good, Fault::Backend), &workers) {
             Ok(outcome) => assert_eq!(outcome.included.len(), 32),
             Err(ExecuteError::Core(CoreError::State(StateError::Backend(words)))) => {
                 assert_eq!(words, "the disk is gone");
@@ -89,47 +102,19 @@ fn a_failing_read_is_a_typed_error_wherever_it_comes() {
             Err(other) => panic!("after {good} good reads: {other}"),
         }
     }
-    let healthy = run_on(&Faulty::new(u64::MAX, Fault::Backend), &workers).expect("the workers are alive");
+    let healthy = run_on(&Faulty::state(u64::MAX, Fault::Backend), &workers).expect("the workers are alive");
 
     assert_eq!(healthy.included.len(), 32);
     assert!((20..ENOUGH).contains(&failures), "{failures} of {ENOUGH} runs failed");
 }
 
-/// A state that gives only what was fetched before.
+/// Lets questions through for what was fetched before.
 #[derive(Debug)]
-struct Partial {
-    state: MemoryState,
-    fetched: BTreeSet<StateKey>,
-}
+struct Fetched(BTreeSet<StateKey>);
 
-impl Partial {
+impl Gate for Fetched {
     fn ask(&self, key: StateKey) -> Result<(), StateError> {
-        if self.fetched.contains(&key) { Ok(()) } else { Err(StateError::Missing(vec![key])) }
-    }
-}
-
-impl StateView for Partial {
-    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
-        self.ask(StateKey::Account(*address))?;
-        self.state.account(address)
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        self.ask(StateKey::Storage(*address, *slot))?;
-        self.state.storage(address, slot)
-    }
-
-    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
-        self.state.has_storage(address)
-    }
-
-    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
-        self.ask(StateKey::Code(*code_hash))?;
-        self.state.code(code_hash)
-    }
-
-    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
-        self.state.block_hash(number)
+        if self.0.contains(&key) { Ok(()) } else { Err(StateError::Missing(vec![key])) }
     }
 }
 
@@ -139,14 +124,15 @@ fn fetching_what_is_missing_leads_to_the_whole_block() {
     let (rules, block, options, transactions) =
         (rules(), block(), ExecuteOptions::default(), dependent_chain(40));
     let job = job(&rules, &block, &transactions, &options);
-    let mut partial = Partial { state: state(), fetched: BTreeSet::new() };
+    let mut partial = Gated { state: state(), gate: Fetched(BTreeSet::new()) };
     let parallel = loop {
         match run(&workers, &job, &partial) {
             Ok(outcome) => break outcome,
             Err(ExecuteError::Core(CoreError::State(StateError::Missing(keys)))) => {
-                let before = partial.fetched.len();
-                partial.fetched.extend(keys);
-                assert!(partial.fetched.len() > before, "every round makes progress");
+                let fetched = &mut partial.gate.0;
+                let before = fetched.len();
+                fetched.extend(keys);
+                assert!(fetched.len() > before, "every round makes progress");
             }
             Err(other) => panic!("{other}"),
         }
@@ -157,7 +143,7 @@ fn fetching_what_is_missing_leads_to_the_whole_block() {
 
 #[test]
 fn speculative_executions_report_what_they_lack_together() {
-    let state = Faulty::new(0, Fault::Missing);
+    let state = Faulty::state(0, Fault::Missing);
     let (rules, block, options) = (rules(), block(), ExecuteOptions::default());
     let transactions: Vec<_> = (0..8).map(|index| transaction(account(index), 0, account(20), 0)).collect();
     let job = job(&rules, &block, &transactions, &options);
@@ -174,7 +160,7 @@ fn a_panic_in_a_worker_reaches_the_caller_and_leaves_the_workers_alive() {
     let workers = Workers::new(3).expect("threads");
     let mut panics = 0;
     for good in (0..ENOUGH).step_by(3) {
-        let state = Faulty::new(good, Fault::Panic);
+        let state = Faulty::state(good, Fault::Panic);
         let outcome =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_on(&state, &workers).map(drop)));
         match outcome {
@@ -185,7 +171,7 @@ fn a_panic_in_a_worker_reaches_the_caller_and_leaves_the_workers_alive() {
             }
         }
     }
-    let healthy = run_on(&Faulty::new(u64::MAX, Fault::Panic), &workers).expect("the workers are alive");
+    let healthy = run_on(&Faulty::state(u64::MAX, Fault::Panic), &workers).expect("the workers are alive");
 
     assert_eq!(healthy.included.len(), 32);
     assert!(panics >= 5, "{panics} runs panicked");
