@@ -97,7 +97,7 @@ test: lint typecheck test-rust test-python ## check everything: lint, types, Rus
 # Random blocks for the parallel executor; make test runs 2,000. Schedules of its workers: 10,000.
 test-all: export PARALLELPOOL_RANDOM_BLOCKS ?= 100000
 test-all: export PARALLELPOOL_SCHEDULES ?= 500000
-test-all: lint typecheck test-rust clients oracle-blocks sanitize $(if $(GO),geth) ## check as test does, with the slow ones and thorough properties
+test-all: lint typecheck test-rust clients oracle-blocks faulty-engine sanitize $(if $(GO),geth) ## check as test does, with the slow ones and thorough properties
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/python -m pytest $(ARGS)
 	$(CARGO) test --release --locked --workspace -- --ignored slow_
 
@@ -105,6 +105,16 @@ test-all: lint typecheck test-rust clients oracle-blocks sanitize $(if $(GO),get
 test-rust: build ## run the Rust tests
 	$(CARGO) test --release --locked --workspace
 	$(CARGO) test --release --locked --package parallelpool-core --features shuttle --lib interleavings
+
+# An engine that errs where it is told to, for the test of the daemon's self-check and for nothing else.
+FAULTY_ENGINE := target/faults/_core.abi3.so
+$(FAULTY_ENGINE): $(ENGINE)
+	@mkdir -p $(@D)
+	$(CARGO) build --release --locked --package parallelpool-py --features faults
+	cp "$${CARGO_TARGET_DIR:-target}/release/lib_core.so" $@
+
+.PHONY: faulty-engine
+faulty-engine: $(FAULTY_ENGINE) ## build the engine that errs on request, for tests
 
 # Random blocks and what the engine makes of them, for the executable specification to check.
 ORACLE_BLOCKS := target/oracle/random_blocks.jsonl
@@ -133,7 +143,7 @@ sanitize: ## run the executor's scheduling under Miri and ThreadSanitizer, if th
 	else echo "ThreadSanitizer left out: rustup component add --toolchain $(NIGHTLY) rust-src"; fi
 
 .PHONY: test-python
-test-python: build install clients oracle-blocks ## run the Python tests; one file: ARGS=tests/config/test_load.py
+test-python: build install clients oracle-blocks faulty-engine ## run the Python tests; one file: ARGS=tests/config/test_load.py
 	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS)
 
 .PHONY: lint

@@ -9,7 +9,7 @@ from tests.repository import make
 
 TARGETS = (
     "help install build run demo test test-all lint typecheck bench docs docker clean clients format"
-    " dist-wheel install-runtime test-rust test-python lock oracle-blocks sanitize contracts geth"
+    " dist-wheel install-runtime test-rust test-python lock oracle-blocks faulty-engine sanitize contracts geth"
 ).split()
 
 is_built = (REPOSITORY / ".venv" / ".check-tools").exists()

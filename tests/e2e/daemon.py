@@ -149,9 +149,9 @@ def start(datadir: Path, *flags: str, environment: Mapping[str, str] | None = No
 
 
 @contextmanager
-def running(datadir: Path, *flags: str) -> Iterator[Daemon]:
+def running(datadir: Path, *flags: str, environment: Mapping[str, str] | None = None) -> Iterator[Daemon]:
     """A daemon for the length of a block; it must stop in order."""
-    daemon = start(datadir, *flags)
+    daemon = start(datadir, *flags, environment=environment)
     try:
         yield daemon
     finally:

@@ -171,8 +171,14 @@ pub struct ExecuteOptions {
     /// One plain transfer in so many that is applied without an EVM is executed by the EVM too and
     /// compared (0: none); a difference is [`crate::error::CoreError::Divergence`].
     pub check_transfers: u32,
+    /// Also time the committer of a parallel execution, by two readings of the clock each time
+    /// somebody takes its seat.
+    pub time_commits: bool,
     /// When to give up.
     pub interrupt: Interrupt,
+    /// What the parallel executor is to do wrong (tests).
+    #[cfg(any(test, feature = "faults"))]
+    pub fault: Option<crate::faults::Fault>,
 }
 
 /// Parts of the parallel executor that can be left out, for tests and for measuring what each is
@@ -308,6 +314,11 @@ pub struct ExecutionStatistics {
     pub reused: u64,
     /// Time in nanoseconds that each worker spent otherwise than waiting for work, by worker.
     pub busy_ns: Vec<u64>,
+    /// Time in nanoseconds that the committer's seat was taken for what had run ahead, and how many
+    /// transactions were committed meanwhile. Zero unless asked for by [`ExecuteOptions::time_commits`].
+    pub seat_ns: u64,
+    /// See [`Self::seat_ns`].
+    pub seat_commits: u64,
     /// Wall time in nanoseconds.
     pub elapsed_ns: u64,
     /// CPU time in nanoseconds, of all threads that took part.

@@ -44,6 +44,8 @@ mod dao;
 pub mod error;
 pub mod evm;
 pub mod executor;
+#[cfg(any(test, feature = "faults"))]
+pub mod faults;
 pub mod genesis;
 pub mod header;
 pub mod ledger;

@@ -20,7 +20,23 @@ pub fn execute_options(mode: &str, threads: usize) -> PyResult<ExecuteOptions> {
         "auto" => Mode::Auto,
         other => return Err(invalid(format!("mode must be serial, parallel or auto, not {other:?}"))),
     };
-    Ok(ExecuteOptions { mode, threads, ..ExecuteOptions::default() })
+    Ok(ExecuteOptions {
+        mode,
+        threads,
+        #[cfg(feature = "faults")]
+        fault: fault()?,
+        ..ExecuteOptions::default()
+    })
+}
+
+/// What the environment asks to be done wrong.
+#[cfg(feature = "faults")]
+fn fault() -> PyResult<Option<parallelpool_core::faults::Fault>> {
+    let Ok(name) = std::env::var("ENGINE_FAULT") else { return Ok(None) };
+    match parallelpool_core::faults::Fault::named(&name) {
+        Some(fault) => Ok(Some(fault)),
+        None => Err(invalid(format!("ENGINE_FAULT: no fault {name:?}"))),
+    }
 }
 
 /// Index, validator index, address, gwei.

@@ -3,6 +3,8 @@
 //!
 //! Whatever it decides rests on committed state only, so its verdicts are those of serial execution.
 
+use std::time::Duration;
+
 use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
 use super::transfers::Transfer;
@@ -82,6 +84,12 @@ impl<'a> Committer<'a> {
     /// The block ends with this error.
     pub(super) fn fail(&mut self, error: ExecuteError) {
         self.failure = Some(error);
+    }
+
+    /// The seat was taken for that long, and so many transactions were committed.
+    pub(super) fn was_seated(&mut self, time: Duration, count: u32) {
+        self.statistics.seat_ns += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.statistics.seat_commits += u64::from(count);
     }
 
     /// Whether no further transaction may be committed. A given block has failed then; one that is
@@ -175,11 +183,14 @@ impl<'a> Committer<'a> {
         let Some(outcome) = outcome else { return self.execute(speculation, worker, index) };
         self.statistics.executions += 1;
         self.statistics.transfers += 1;
+        let fee = transfer.fee;
+        #[cfg(any(test, feature = "faults"))]
+        let fee = crate::faults::transfer_fee(self.job.options.fault, fee);
         let result = TxResult {
             success: true,
             gas_used: transfer.gas_used,
             block_gas: transfer.gas_used,
-            fee: transfer.fee,
+            fee,
             effective_gas_price: transfer.price.saturating_to(),
             ..TxResult::default()
         };
@@ -208,7 +219,7 @@ impl<'a> Committer<'a> {
         if let Some(recipient) = outcome.recipient {
             memory.set_account(index, transfer.recipient, Some(recipient));
         }
-        memory.credit(index, self.beneficiary, transfer.fee, self.spec)?;
+        memory.credit(index, self.beneficiary, fee, self.spec)?;
         self.include(index, tx, result, 1);
         Ok(())
     }

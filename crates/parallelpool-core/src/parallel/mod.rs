@@ -212,7 +212,7 @@ impl<'a> Speculation<'a> {
         let log = worker.spare_logs.pop().unwrap_or_default();
         let commutes = self.job.rules.fork >= Fork::SpuriousDragon;
         worker.evm.db_mut().begin_ahead(index, log, tx, commutes);
-        let run = worker.evm.execute(tx);
+        let run = self.run_evm(worker, index);
         let mut reads = worker.evm.db_mut().take_log();
         if let Some(reads) = &mut reads {
             match &run {
@@ -268,7 +268,15 @@ impl<'a> Speculation<'a> {
         index: u32,
     ) -> Result<TxExecution, StateError> {
         worker.evm.db_mut().begin(index);
-        worker.evm.execute(&self.job.transactions[index as usize])
+        self.run_evm(worker, index)
+    }
+
+    /// Executes a transaction on what the worker's view shows.
+    fn run_evm<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Result<TxExecution, StateError> {
+        let run = worker.evm.execute(&self.job.transactions[index as usize]);
+        #[cfg(any(test, feature = "faults"))]
+        let run = crate::faults::executed(self.job.options.fault, run);
+        run
     }
 
     /// Makes an execution known to later transactions and to the committer.
@@ -359,6 +367,8 @@ impl<'a> Speculation<'a> {
         loop {
             publish_before_looking();
             let Some(mut committer) = self.committer.try_lock() else { return };
+            let (seated, first) =
+                (self.job.options.time_commits.then(Instant::now), self.schedule.frontier());
             while let Some(index) = self.schedule.committable() {
                 if !self.goes_on(&mut committer) {
                     return;
@@ -377,6 +387,9 @@ impl<'a> Speculation<'a> {
                         self.after_commit(&mut committer, stretch.len() as u32, done);
                     }
                 }
+            }
+            if let Some(seated) = seated {
+                committer.was_seated(seated.elapsed(), self.schedule.frontier() - first);
             }
             drop(committer);
             publish_before_looking();

@@ -5,6 +5,8 @@
 
 #[cfg(not(feature = "shuttle"))]
 mod faults;
+#[cfg(not(feature = "shuttle"))]
+mod injected;
 #[cfg(feature = "shuttle")]
 mod interleavings;
 #[cfg(not(feature = "shuttle"))]
