@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parallelpool_core::block::{BlockContext, ExecuteOptions, ExecutionStatistics, Mode, Techniques};
 use parallelpool_core::chainspec::ChainSpec;
@@ -269,10 +269,11 @@ fn a_balance_that_was_seen_is_there_when_all_of_it_is_sent() {
 
 #[test]
 fn code_and_its_hash_come_from_one_version() {
-    // Whether keccak(EXTCODECOPY) is EXTCODEHASH of the account in the calldata, plus one.
+    // Under the caller: whether keccak(EXTCODECOPY) is EXTCODEHASH of the account in the calldata, plus
+    // one. Under what is not the caller: that hash.
     let reader = [
-        0x60, 23, 0x60, 0, 0x60, 0, 0x60, 0, 0x35, 0x3c, 0x60, 23, 0x60, 0, 0x20, 0x60, 0, 0x35, 0x3f, 0x14,
-        0x60, 1, 0x01, 0x33, 0x55, 0x00,
+        0x60, 23, 0x60, 0, 0x60, 0, 0x60, 0, 0x35, 0x3c, 0x60, 23, 0x60, 0, 0x20, 0x60, 0, 0x35, 0x3f, 0x80,
+        0x33, 0x19, 0x55, 0x14, 0x60, 1, 0x01, 0x33, 0x55, 0x00,
     ];
     let mut world = World { spec: chain("Prague"), ..World::new(40) };
     world.block.excess_blob_gas = Some(0);
@@ -302,8 +303,12 @@ fn code_and_its_hash_come_from_one_version() {
     });
     let storage = storage_in(&world, sent.collect());
 
-    assert_eq!(storage.len(), 40);
-    assert!(storage.values().all(|verdict| *verdict == U256::from(2)), "{storage:?}");
+    let (verdicts, hashes): (Vec<_>, Vec<_>) = storage.iter().partition(|(slot, _)| **slot < U256::MAX >> 1);
+    let distinct: BTreeSet<_> = hashes.iter().map(|(_, hash)| **hash).collect();
+
+    assert_eq!((verdicts.len(), hashes.len()), (40, 40));
+    assert!(verdicts.iter().all(|(_, verdict)| **verdict == U256::from(2)), "{storage:?}");
+    assert_eq!(distinct.len(), 20, "each delegation is seen, by its own transaction and the next");
 }
 
 /// An authorization of the key's account to another address each time.

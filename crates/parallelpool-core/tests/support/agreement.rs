@@ -109,9 +109,13 @@ pub(crate) fn compare_ways(
     case: &Case<'_>,
     ways: impl Iterator<Item = Way>,
 ) -> Findings {
+    compare_with(engine, case, oracle(engine, case), std::iter::once(Way::Serial).chain(ways))
+}
+
+/// The serial result that all others are held against.
+pub(crate) fn oracle(engine: &dyn Engine, case: &Case<'_>) -> Result<BuildOutcome, ExecuteError> {
     let options = Way::SerialSeparately.options(case.seed, case.transactions.len(), &[]);
-    let oracle = engine.run(case, &options).map(in_order);
-    compare_with(engine, case, oracle, std::iter::once(Way::Serial).chain(ways))
+    engine.run(case, &options).map(in_order)
 }
 
 /// Executes a case in the given ways and compares everything with what is known of it.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use parallelpool_core::block::BuildOutcome;
 use parallelpool_core::executor::{ExecuteError, Executor};
 
-use super::agreement::{Case, Difference, compare_ways};
+use super::agreement::{Case, Difference, compare_with, oracle};
 use super::ways::{SPECULATIONS, Way, Ways};
 
 /// Failures that a message lists; all are counted.
@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) by_access_list: usize,
     /// Executions of transactions that were thrown away.
     pub(crate) conflicts: u64,
+    /// Cases that use so much gas that they did not take all ways.
+    pub(crate) heavy: usize,
     /// Differences between ways, not yet given a name.
     differences: Vec<String>,
 }
@@ -45,7 +47,14 @@ impl Tally {
         case: &Case<'_>,
         ways: Ways,
     ) -> Result<BuildOutcome, ExecuteError> {
-        let findings = compare_ways(executor, case, ways.of(case.seed));
+        let oracle = oracle(executor, case);
+        let ways = match &oracle {
+            Ok(built) => ways.affordable(built.outcome.gas_used / built.included.len().max(1) as u64),
+            Err(_) => ways,
+        };
+        self.heavy += usize::from(ways == Ways::Pairs);
+        let others = std::iter::once(Way::Serial).chain(ways.of(case.seed));
+        let findings = compare_with(executor, case, oracle, others);
         for way in [Way::Serial, Way::SerialSeparately].into_iter().chain(ways.of(case.seed)) {
             *self.runs.entry(way.to_string()).or_default() += 1;
         }
@@ -86,6 +95,7 @@ impl Tally {
             total.shared += share.shared;
             total.by_access_list += share.by_access_list;
             total.conflicts += share.conflicts;
+            total.heavy += share.heavy;
             total.failures.extend(share.failures);
             total.failures.extend(share.differences);
             for (reason, count) in share.skipped {
@@ -126,6 +136,9 @@ impl Tally {
             self.by_access_list,
             self.conflicts,
         );
+        if self.heavy > 0 {
+            write!(words, "; {} heavy cases in fewer ways", self.heavy).expect("text takes text");
+        }
         for (reason, count) in &self.skipped {
             write!(words, "; {count} skipped: {reason}").expect("text takes text");
         }

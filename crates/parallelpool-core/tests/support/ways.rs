@@ -93,15 +93,30 @@ impl Way {
 pub(crate) enum Ways {
     /// Both serial ways and every combination.
     All,
+    /// Both serial ways and every number of threads with every set of techniques; hints, re-check and
+    /// what is kept follow from the case's seed.
+    Pairs,
     /// Both serial ways and so many combinations, which follow from the case's seed.
     Sample(usize),
 }
 
+/// Gas of one transaction from which on all combinations take too long: a second and more.
+const HEAVY: u64 = 1_000_000;
+
 impl Ways {
+    /// The ways of a case whose transactions use that much gas, on average.
+    pub(crate) fn affordable(self, gas_per_transaction: u64) -> Self {
+        if self == Self::All && gas_per_transaction > HEAVY { Self::Pairs } else { self }
+    }
+
     /// The speculative ways of a case. The serial ones are always taken: they are the oracle.
     pub(crate) fn of(self, seed: u64) -> impl Iterator<Item = Way> {
+        const PAIRS: usize = THREADS.len() * TECHNIQUES.len();
         let (first, count, step) = match self {
             Self::All => (0, SPECULATIONS, 1),
+            // The two lowest digits of a combination's number are threads and techniques, so any so
+            // many in a row have all pairs; the step brings other values of the other digits.
+            Self::Pairs => (scatter(seed), PAIRS, 7 * PAIRS + 1),
             // Coprime to the number of combinations: no two of a sample are the same, and
             // neighbours in it differ in several settings.
             Self::Sample(count) => (scatter(seed), count.min(SPECULATIONS), 77),
@@ -196,4 +211,30 @@ impl fmt::Display for Way {
         }
         Ok(())
     }
+}
+
+#[test]
+fn pairs_are_every_number_of_threads_with_every_set_of_techniques() {
+    for seed in 0..50 {
+        let mut pairs = Vec::new();
+        let mut others = Vec::new();
+        for way in Ways::Pairs.of(seed) {
+            let Way::Parallel(speculation) = way else { panic!("not speculative: {way}") };
+            pairs.push(format!("{} {:?}", speculation.threads, speculation.techniques));
+            others.push(format!("{:?} {} {}", speculation.hints, speculation.recheck, speculation.keeps));
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        others.sort_unstable();
+        others.dedup();
+
+        assert_eq!((pairs.len(), others.len()), (20, 12), "seed {seed}");
+    }
+}
+
+#[test]
+fn heavy_cases_take_pairs_and_samples_stay_as_they_are() {
+    assert_eq!(Ways::All.affordable(HEAVY), Ways::All);
+    assert_eq!(Ways::All.affordable(HEAVY + 1), Ways::Pairs);
+    assert_eq!(Ways::Sample(4).affordable(u64::MAX), Ways::Sample(4));
 }
