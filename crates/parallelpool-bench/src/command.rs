@@ -10,13 +10,14 @@ use crate::file;
 use crate::measure::{Plan, Way, measure};
 use crate::report::{Conditions, Report, WorkloadReport};
 use crate::workloads::{self, FAMILIES, Making, Workload};
-use crate::{state_root, table};
+use crate::{model, state_root, table};
 
 const USAGE: &str = "\
 parallelpool-bench list
 parallelpool-bench run [NAME...|FILE...|FOLDER...] [flags]    time workloads by every way of executing them
 parallelpool-bench export NAME FILE [flags]                   write {env, preState, transactions}; .gz packs
 parallelpool-bench state-root [flags]                         time state root and commit
+parallelpool-bench model [NAME...|FILE...|FOLDER...] [flags]  measure components, and model up to 32 cores
 
   --threads 1,2   thread counts of the parallel engine
   --rounds 20     samples of each way
@@ -117,6 +118,14 @@ impl Flags {
         Ok(())
     }
 
+    /// The workloads that are named; all if none is.
+    fn names(&self) -> Vec<String> {
+        match self.words.is_empty() {
+            true => FAMILIES.iter().map(|family| family.name.into()).collect(),
+            false => self.words.clone(),
+        }
+    }
+
     fn making<'a>(&self, workers: &'a Workers) -> Result<Making<'a>, CoreError> {
         Making::of_size(workers, self.scale, self.seed)
     }
@@ -135,6 +144,7 @@ pub fn main(words: &[String]) -> Result<(), Problem> {
         "run" => run(words, &Flags::read(rest)?)?,
         "export" => export(&Flags::read(rest)?)?,
         "state-root" => measure_state_root(words, &Flags::read(rest)?)?,
+        "model" => model(words, &Flags::read(rest)?)?,
         _ => return Err(Problem::wrong_use(format!("unknown command {command:?}\n{USAGE}"))),
     }
     Ok(())
@@ -150,10 +160,7 @@ fn list() {
 fn run(words: &[String], flags: &Flags) -> Result<(), Problem> {
     let workers = Workers::new(0)?;
     let making = flags.making(&workers)?;
-    let names: Vec<String> = match flags.words.is_empty() {
-        true => FAMILIES.iter().map(|family| family.name.into()).collect(),
-        false => flags.words.clone(),
-    };
+    let names = flags.names();
     let plan = Plan {
         threads: flags.threads.clone(),
         rounds: flags.rounds,
@@ -205,9 +212,23 @@ fn measure_state_root(words: &[String], flags: &Flags) -> Result<(), Problem> {
     finish(&report, flags)
 }
 
+fn model(words: &[String], flags: &Flags) -> Result<(), Problem> {
+    let workers = Workers::new(0)?;
+    let making = flags.making(&workers)?;
+    let mut report = report(words, flags);
+    for name in flags.names() {
+        let row = model::measure(&open(&name, &making)?, flags.rounds)?;
+        if !flags.json {
+            println!("{}", table::model_text(&row));
+        }
+        report.model.push(row);
+    }
+    finish(&report, flags)
+}
+
 fn report(words: &[String], flags: &Flags) -> Report {
     let conditions = Conditions::here(words.to_vec(), flags.seed, flags.scale, flags.rounds);
-    Report { conditions, workloads: Vec::new(), state_root: Vec::new() }
+    Report { conditions, workloads: Vec::new(), state_root: Vec::new(), model: Vec::new() }
 }
 
 fn finish(report: &Report, flags: &Flags) -> Result<(), Problem> {

@@ -7,6 +7,7 @@
 //! baseline     a plain revm loop over such a block: the neutral measure
 //! equality     that all ways of executing it come to the same
 //! measure      samples of each way, in interleaved rounds    (lists, state_root: what is around it)
+//! model        what more cores than there are would do, from measured components
 //! report       figures and the JSON document                 (table, machine)
 //! command      the command line
 //! ```
@@ -24,6 +25,7 @@ mod hex;
 pub mod lists;
 pub mod machine;
 pub mod measure;
+pub mod model;
 pub mod report;
 pub mod state_root;
 pub mod table;

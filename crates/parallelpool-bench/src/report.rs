@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::lists::ListRow;
 use crate::machine::{self, Machine};
 use crate::measure::{Measured, Row, Sample, Way};
+use crate::model::ModelRow;
 use crate::state_root::StateRootRow;
 
 /// What was asked for, and by what it was measured.
@@ -62,6 +63,9 @@ pub struct Report {
     pub workloads: Vec<WorkloadReport>,
     /// State root and commit, where asked for.
     pub state_root: Vec<StateRootRow>,
+    /// What a model says about more cores, where asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model: Vec<ModelRow>,
 }
 
 /// One workload.

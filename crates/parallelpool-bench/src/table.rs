@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::model::{CORES, ModelRow};
 use crate::report::{Figures, Report, WorkloadReport};
 use crate::state_root::StateRootRow;
 
@@ -54,6 +55,39 @@ fn state_root_text(rows: &[StateRootRow]) -> String {
             format!("{:.2}", row.commit_ms * 1e3 / changed),
         ]
     }));
+    put(&mut out, &lines);
+    out
+}
+
+/// One workload under the model.
+pub fn model_text(row: &ModelRow) -> String {
+    let parts = row.components();
+    let each = |ns: f64| ns / 1e3 / parts.transactions.max(1) as f64;
+    let mut out = format!(
+        "{}: {} transactions, serial {:.2} ms\n  us per transaction: alone {:.3}, shared {:.3}, seat {:.3}; \
+         ms around {:.2}; us to wake {:.1}\n",
+        row.name,
+        parts.transactions,
+        row.serial_ms,
+        each(parts.alone_ns),
+        each(parts.shared_ns),
+        parts.seat_ns / 1e3,
+        parts.around_ns / 1e6,
+        parts.wake_ns / 1e3,
+    );
+    let mut lines =
+        vec![["cores", "dependencies allow", "model ms", "x serial", "measured ms"].map(String::from)];
+    for (place, cores) in CORES.into_iter().enumerate() {
+        let predicted = row.predicted_ms[place];
+        let measured = row.measured_ms.get(place).map_or(String::new(), |ms| format!("{ms:.2}"));
+        lines.push([
+            cores.to_string(),
+            format!("{:.2}", parts.dependencies[place]),
+            format!("{predicted:.2}"),
+            format!("{:.2}", row.serial_ms / predicted),
+            measured,
+        ]);
+    }
     put(&mut out, &lines);
     out
 }

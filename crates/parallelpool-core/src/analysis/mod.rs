@@ -156,6 +156,13 @@ impl Analysis {
         &self.models[model as usize]
     }
 
+    /// Nanoseconds until so many workers are done, if each always takes the lowest transaction whose
+    /// dependencies under the model are done.
+    pub fn schedule_ns(&self, model: Model, workers: usize) -> u64 {
+        let times: Vec<u64> = self.costs.iter().map(|cost| cost.ns).collect();
+        paths::makespan(&self.under(model).dependencies, &times, workers)
+    }
+
     /// Gas of all transactions.
     pub fn gas(&self) -> u64 {
         self.costs.iter().map(|cost| cost.gas).sum()

@@ -98,7 +98,7 @@ fn ratio(total: u64, part: u64) -> f64 {
 }
 
 /// When the last transaction ends if workers always take the lowest that is ready.
-fn makespan(dependencies: &[Vec<Dependency>], weights: &[u64], workers: usize) -> u64 {
+pub(super) fn makespan(dependencies: &[Vec<Dependency>], weights: &[u64], workers: usize) -> u64 {
     let count = weights.len();
     let mut waits_for: Vec<usize> = vec![0; count];
     let mut successors: Vec<Vec<usize>> = vec![Vec::new(); count];
