@@ -18,6 +18,12 @@ from tests.factories import FakeChain, Key, legacy, limits, set_code, typed
 from tests.oracle import NaivePool
 from tests.pool_rig import PoolRig
 
+STEPS = 50
+"""Of one life, at most."""
+
+EXAMPLES = 600
+"""Lives: 30,000 steps in `make test`, more with the thorough profile."""
+
 SENDERS = tuple(Key(secret) for secret in range(1, 6))
 DELEGATION = keccak256(b"delegated")
 GAS = (21_000, 60_000, 100_000)
@@ -205,5 +211,5 @@ class PoolMachine(RuleBasedStateMachine):
 
 TestPoolMachine = PoolMachine.TestCase
 TestPoolMachine.settings = settings(
-    max_examples=max(200, settings().max_examples), stateful_step_count=50, deadline=None
+    max_examples=max(EXAMPLES, settings().max_examples), stateful_step_count=STEPS, deadline=None
 )

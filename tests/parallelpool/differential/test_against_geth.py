@@ -22,13 +22,17 @@ FEW_PENDING: Final = {"globalslots": 12, "globalqueue": 600, "accountslots": 3, 
 """Room enough, so that nobody is evicted for his price, and few who may be executable."""
 
 FEW_QUEUED: Final = {"globalslots": 600, "globalqueue": 9, "accountslots": 16, "accountqueue": 4}
+"""
+Without reorgs: one promotes for many accounts in one run, geth goes through them in the order of a Go map, and who
+has been silent longest is then left to chance.
+"""
 
-SHORT: Final = (Plan(1, 250), Plan(2, 120, FEW_PENDING), Plan(3, 120, FEW_QUEUED))
+SHORT: Final = (Plan(1, 250), Plan(2, 120, FEW_PENDING), Plan(3, 120, FEW_QUEUED, reorgs=0))
 
 LONG: Final = (
     *(Plan(seed, 1_500) for seed in (1, 2, 3, 4)),
     *(Plan(seed, 800, FEW_PENDING) for seed in (11, 12)),
-    *(Plan(seed, 800, FEW_QUEUED) for seed in (21, 22)),
+    *(Plan(seed, 800, FEW_QUEUED, reorgs=0) for seed in (21, 22)),
 )
 
 REFUSALS: Final = (
