@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -171,6 +171,12 @@ class Admission:
         except JournalError as error:
             return [NotDurable(str(error)) if answer is None else answer for answer in answers]
         return answers
+
+    async def synced(self) -> None:
+        """Returns when all that has happened so far holds for good, or the journal is known to have lost it."""
+        if self._journal is not None:
+            with suppress(JournalError):
+                await self._journal.durable(self._journal.append(()))
 
     async def submit(self, transaction: Transaction, /, *, local: bool = True) -> None:
         """Returns when the transaction is in the pool and synced. Raises PoolError."""

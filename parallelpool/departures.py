@@ -1,5 +1,5 @@
 """
-Where did it go: the last departures from the pool, by hash.
+Where did it go: the last departures from the pool, by hash and by sender.
 
 Bounded in number and time, so it answers for the recent past and nothing else; the oldest are forgotten first.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from parallelpool.events import Departure
-from parallelpool.primitives import TxHash
+from parallelpool.primitives import Address, TxHash
 
 REMEMBERED: Final = 100_000
 """Departures that are remembered."""
@@ -24,6 +24,7 @@ class DepartureLog:
         self._capacity = capacity
         self._lifetime_s = lifetime_s
         self._departures: dict[TxHash, Departure] = {}
+        self._by_sender: dict[Address, dict[TxHash, None]] = {}
 
     def __len__(self) -> int:
         return len(self._departures)
@@ -34,18 +35,27 @@ class DepartureLog:
 
     def record(self, departure: Departure) -> None:
         """Remembers a departure, in place of an older one of the same transaction."""
-        self._departures.pop(departure.hash, None)
+        self.forget(departure.hash)
         self._departures[departure.hash] = departure
+        self._by_sender.setdefault(departure.sender, {})[departure.hash] = None
         if len(self._departures) > self._capacity:
-            del self._departures[next(iter(self._departures))]
+            self.forget(next(iter(self._departures)))
 
     def get(self, tx_hash: TxHash) -> Departure | None:
         """How the transaction left last."""
         return self._departures.get(tx_hash)
 
+    def of(self, sender: Address) -> list[Departure]:
+        """The sender's, oldest first."""
+        return [self._departures[tx_hash] for tx_hash in self._by_sender.get(sender, ())]
+
     def forget(self, tx_hash: TxHash) -> None:
-        """The transaction is in the pool again, or never left."""
-        self._departures.pop(tx_hash, None)
+        """The transaction is in the pool again, or never left, or left too long ago."""
+        if (departure := self._departures.pop(tx_hash, None)) is not None:
+            own = self._by_sender[departure.sender]
+            del own[tx_hash]
+            if not own:
+                del self._by_sender[departure.sender]
 
     def expire(self, now: float) -> None:
         """Forgets what left too long before `now` (unix seconds)."""
@@ -55,4 +65,4 @@ class DepartureLog:
                 break
             expired.append(tx_hash)
         for tx_hash in expired:
-            del self._departures[tx_hash]
+            self.forget(tx_hash)

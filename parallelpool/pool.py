@@ -225,7 +225,7 @@ class TxPool(ReadablePool):
     def _check_delegated(self, pooled: PooledTransaction, state: SenderState) -> PoolError | None:
         """One transaction in flight for an account with code, or about to get it (EIP-7702)."""
         sender = pooled.sender
-        if not state.has_code and not self._holdings.index.has_delegation(sender):
+        if not self._is_delegated(sender):
             return None
         pending = self._holdings.pending.of(sender)
         if pending is None:

@@ -7,9 +7,9 @@ Nothing here changes anything. Transactions whose journal records are still bein
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
-from parallelpool.conditions import Condition, FeeCapTooLow, FundsMissing, NonceGap
+from parallelpool.conditions import Condition, FeeCapTooLow, FundsMissing, NonceGap, SenderLimit
 from parallelpool.events import Departure, DropReason
 from parallelpool.holdings import Holdings
 from parallelpool.meters import PoolStatistics
@@ -17,6 +17,9 @@ from parallelpool.ordering import best_first
 from parallelpool.primitives import Address, Gas, Nonce, TxHash, Wei
 from parallelpool.transaction import PooledTransaction, Transaction
 from parallelpool.validation import ChainState, HeadRules, SenderState
+
+DELEGATED_IN_FLIGHT: Final = 1
+"""Executable transactions that an account with code, or one about to get it, may have (EIP-7702); as geth."""
 
 
 class ReadablePool:
@@ -147,6 +150,9 @@ class ReadablePool:
         next_nonce = self.nonce(pooled.sender)
         if pooled.nonce >= next_nonce:
             conditions.append(NonceGap(next_nonce, pooled.nonce))
+            in_flight = self._holdings.pending.count(pooled.sender)
+            if in_flight >= DELEGATED_IN_FLIGHT and self._is_delegated(pooled.sender):
+                conditions.append(SenderLimit(in_flight, DELEGATED_IN_FLIGHT))
         balance, required = self._states[pooled.sender].balance, self._cost_up_to(pooled)
         if required > balance:
             conditions.append(FundsMissing(balance, required))
@@ -154,6 +160,10 @@ class ReadablePool:
         if base_fee is not None and pooled.max_fee_per_gas < base_fee:
             conditions.append(FeeCapTooLow(pooled.max_fee_per_gas, base_fee))
         return tuple(conditions)
+
+    def _is_delegated(self, sender: Address) -> bool:
+        """Whether the account has code, or a pooled transaction would give it some (EIP-7702)."""
+        return self._states[sender].has_code or self._holdings.index.has_delegation(sender)
 
     def _cost_up_to(self, pooled: PooledTransaction) -> Wei:
         lists = (self._holdings.pending.of(pooled.sender), self._holdings.queued.of(pooled.sender))
@@ -182,6 +192,10 @@ class ReadablePool:
         return replace(
             departure, reason=DropReason.MINED, replaced_by=None, block_number=location[0], detail=""
         )
+
+    def departures_of(self, address: bytes, /) -> tuple[Departure, ...]:
+        """The remembered departures of one sender, oldest first."""
+        return tuple(self._holdings.departures.of(Address(address)))
 
     def departures(self) -> tuple[Departure, ...]:
         """All remembered departures, oldest first."""

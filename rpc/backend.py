@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Receipt,
         Rules,
     )
+    from parallelpool.conditions import Condition
     from parallelpool.events import Departure, EventBus
     from parallelpool.transaction import Transaction
 
@@ -134,8 +135,14 @@ class Pool(Protocol):
     def placement(self, tx_hash: bytes, /) -> tuple[Literal["pending", "queued"], str | None] | None:
         """Where a pooled transaction stands, and what it waits for, if anything."""
 
+    def why_queued(self, tx_hash: bytes, /) -> Sequence[Condition]:
+        """What a pooled transaction waits for; a pending one may wait too."""
+
     def drop_record(self, tx_hash: bytes, /) -> Departure | None:
         """How a transaction left the pool, as far as that is remembered."""
+
+    def departures_of(self, address: bytes, /) -> Sequence[Departure]:
+        """The remembered departures of one sender, oldest first."""
 
 
 class Ingress(Protocol):
@@ -150,6 +157,9 @@ class Ingress(Protocol):
 
     async def submit(self, transaction: Transaction, /, *, local: bool = True) -> None:
         """Returns when the transaction is in the pool and durable. Raises PoolError with geth's text."""
+
+    async def synced(self) -> None:
+        """Returns when all that has happened so far holds for good."""
 
 
 # ------------------------------------------------------------------ batches

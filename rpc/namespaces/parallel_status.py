@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpc.backend import Backend
 from rpc.errors import Json
@@ -13,8 +13,12 @@ from rpc.parameters import Fields
 from rpc.quantities import Unfit, address, hash32, to_data, to_quantity
 
 if TYPE_CHECKING:
+    from parallelpool.events import Departure
     from parallelpool.transaction import Transaction
     from rpc.backend import Offer
+
+DEPARTURES_SHOWN: Final = 64
+"""Of one sender, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Status:
     def __init__(self, backend: Backend) -> None:
         self._chain = backend.chain
         self._pool = backend.pool
+        self._ingress = backend.ingress
         self._batches = backend.batches
         self._producer = backend.producer
 
@@ -49,7 +54,7 @@ class Status:
         if request is not None and request.tx_hash is not None:
             return await self._of_transaction(request.tx_hash)
         if request is not None and request.address is not None:
-            return self._of_sender(request.address)
+            return await self._of_sender(request.address)
         return await self._figures()
 
     async def _figures(self) -> Json:
@@ -76,6 +81,8 @@ class Status:
                 "blockNumber": to_quantity(number),
                 "transactionIndex": to_quantity(index),
             }
+        # What is told of a departure must hold after a crash too.
+        await self._ingress.synced()
         tx, placement = self._pool.get(tx_hash), self._pool.placement(tx_hash)
         if tx is None or placement is None:
             return view | self._departure(tx_hash)
@@ -83,6 +90,7 @@ class Status:
         view |= {
             "status": place,
             "reason": reason,
+            "conditions": self._conditions(tx_hash),
             "from": to_data(tx.sender),
             "nonce": to_quantity(tx.nonce),
         }
@@ -96,33 +104,62 @@ class Status:
         departure = self._pool.drop_record(tx_hash)
         if departure is None:
             return {"status": "unknown", "reason": "neither in the pool nor on the chain"}
-        replaced_by = departure.replaced_by
-        return {
-            "status": "dropped",
-            "reason": departure.reason.value,
-            "detail": departure.detail or None,
-            "replacedBy": to_data(replaced_by) if replaced_by is not None else None,
-            "droppedAt": to_quantity(int(departure.departed_at)),
-            "from": to_data(departure.sender),
-            "nonce": to_quantity(departure.nonce),
-        }
+        return {"status": "dropped"} | _story(departure)
 
-    def _of_sender(self, sender: bytes) -> Json:
+    async def _of_sender(self, sender: bytes) -> Json:
+        await self._ingress.synced()
         pending, queued = self._pool.content_from(sender)
+        departed = self._pool.departures_of(sender)[-DEPARTURES_SHOWN:]
         return {
             "address": to_data(sender),
             "nonce": to_quantity(self._pool.nonce(sender)),
-            "pending": [_line(tx, None) for tx in pending],
-            "queued": [_line(tx, self._why_queued(tx)) for tx in queued],
+            "pending": [self._line(tx) for tx in pending],
+            "queued": [self._line(tx) for tx in queued],
+            "departed": [_departed(each) for each in departed],
         }
 
-    def _why_queued(self, tx: Transaction) -> str | None:
+    def _line(self, tx: Transaction) -> Json:
         placement = self._pool.placement(tx.hash)
-        return placement[1] if placement is not None else None
+        return {
+            "hash": to_data(tx.hash),
+            "nonce": to_quantity(tx.nonce),
+            "tag": tx.tag,
+            "reason": placement[1] if placement is not None else None,
+            "conditions": self._conditions(tx.hash),
+        }
+
+    def _conditions(self, tx_hash: bytes) -> list[Json]:
+        """What the transaction waits for, by name, with numbers."""
+        return [
+            {
+                "name": condition.name,
+                **{name: to_quantity(number) for name, number in condition.figures().items()},
+            }
+            for condition in self._pool.why_queued(tx_hash)
+        ]
 
 
-def _line(tx: Transaction, reason: str | None) -> Json:
-    return {"hash": to_data(tx.hash), "nonce": to_quantity(tx.nonce), "tag": tx.tag, "reason": reason}
+def _story(departure: Departure) -> dict[str, Json]:
+    """Why and when a transaction left."""
+    replaced_by = departure.replaced_by
+    return {
+        "reason": departure.reason.value,
+        "detail": departure.detail or None,
+        "replacedBy": to_data(replaced_by) if replaced_by is not None else None,
+        "droppedAt": to_quantity(int(departure.departed_at)),
+        "from": to_data(departure.sender),
+        "nonce": to_quantity(departure.nonce),
+    }
+
+
+def _departed(departure: Departure) -> Json:
+    """One line of a sender's story; `blockNumber` is of what was mined."""
+    number = departure.block_number
+    return (
+        {"hash": to_data(departure.hash)}
+        | _story(departure)
+        | {"blockNumber": to_quantity(number) if number is not None else None}
+    )
 
 
 def _batch_of(offer: Offer, tx: Transaction) -> dict[str, Json]:

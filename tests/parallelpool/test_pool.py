@@ -18,7 +18,7 @@ from parallelpool.events import (
 )
 from parallelpool.pool import Submission
 from parallelpool.primitives import Address, Nonce, TxHash
-from parallelpool.transaction import Transaction
+from parallelpool.transaction import Transaction, keccak256
 from tests.factories import ETHER, FakeChain, Key, legacy, typed
 from tests.invariants import assert_pool
 from tests.pool_rig import PoolRig
@@ -175,6 +175,41 @@ def test_reasons_to_wait_have_numbers() -> None:
     assert rig.pool.placement(legacy(B, 0, price=5).hash) == ("pending", None)
     assert rig.pool.why_queued(legacy(C, 0).hash) == ()
     assert rig.pool.placement(legacy(C, 0).hash) is None
+
+
+def test_a_gap_that_a_delegated_sender_may_not_fill_is_told() -> None:
+    """One in flight is all he may have: the missing nonce would be refused until it is mined."""
+    rig = PoolRig()
+    rig.chain.fund(A, B)
+    rig.add(legacy(A, 0), legacy(A, 2))
+    free = rig.pool.why_queued(legacy(A, 2).hash)
+    rig.account(A).code_hash = keccak256(b"delegated")
+    rig.reset()
+    limited = rig.pool.why_queued(legacy(A, 2).hash)
+    rig.mine(legacy(A, 0))
+    mined = rig.pool.why_queued(legacy(A, 2).hash)
+
+    assert [str(each) for each in free] == ["nonce gap: next nonce 1, tx nonce 2"]
+    assert [each.name for each in limited] == ["nonceGap", "senderLimit"]
+    assert limited[1].figures() == {"inFlight": 1, "limit": 1}
+    assert str(limited[1]) == "sender limit: 1 in flight, a delegated account may have 1"
+    assert [each.name for each in mined] == ["nonceGap"]
+
+
+def test_departures_of_a_sender_are_found_without_the_others() -> None:
+    """In order; what returns to the pool is no departure any more."""
+    rig = PoolRig()
+    rig.chain.fund(A, B)
+    rig.add(legacy(A, 0), legacy(A, 1), legacy(B, 0))
+    for tx in (legacy(A, 1), legacy(A, 0), legacy(B, 0)):
+        rig.remove(tx)
+    both = [departure.nonce for departure in rig.pool.departures_of(A.address)]
+    rig.add(legacy(A, 1))
+    one = [departure.nonce for departure in rig.pool.departures_of(A.address)]
+    rig.wait(3_601)
+
+    assert (both, one) == ([1, 0], [0])
+    assert rig.pool.departures_of(A.address) == rig.pool.departures_of(B.address) == ()
 
 
 def test_best_ones_end_at_the_base_fee() -> None:

@@ -44,7 +44,8 @@ async def test_status_of_a_transaction_says_where_it_stands_and_why(dev: Dev) ->
 
     standing = await dev.ask("parallel_status", {"hash": waiting})
     assert standing["status"] == "queued"
-    assert "nonce" in standing["reason"]
+    assert standing["reason"] == "nonce gap: next nonce 1, tx nonce 5"
+    assert standing["conditions"] == [{"name": "nonceGap", "nextNonce": "0x1", "nonce": "0x5"}]
 
     standing = await dev.ask("parallel_status", {"hash": replaced})
     assert (standing["status"], standing["reason"], standing["replacedBy"]) == ("dropped", "replaced", better)
@@ -68,6 +69,22 @@ async def test_status_of_a_sender(dev: Dev) -> None:
     assert [entry["hash"] for entry in status["queued"]] == [gapped]
     assert status["pending"][0]["reason"] is None
     assert "nonce" in status["queued"][0]["reason"]
+
+
+async def test_status_of_a_sender_tells_where_his_transactions_went(dev: Dev) -> None:
+    """Replaced, then mined: oldest first, with reason and block."""
+    (first,) = await send(dev, signed(ALICE))
+    (better,) = await send(dev, signed(ALICE, maxFeePerGas=5 * GWEI, maxPriorityFeePerGas=2 * GWEI))
+    await dev.ask("dev_mine")
+
+    status = await dev.ask("parallel_status", {"address": ALICE.address})
+    nobody = await dev.ask("parallel_status", {"address": BOB.address})
+
+    assert [
+        (each["hash"], each["reason"], each["replacedBy"], each["blockNumber"]) for each in status["departed"]
+    ] == [(first, "replaced", better, None), (better, "mined", None, "0x1")]
+    assert (status["pending"], status["queued"]) == ([], [])
+    assert nobody["departed"] == []
 
 
 @pytest.mark.parametrize(
