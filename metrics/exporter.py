@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from metrics.collectors import PoolCollector, render_as_geth
+from metrics.distributions import DistributionCollector
 from metrics.execution import ExecutionCollector
 from metrics.sources import Sources
 
@@ -28,6 +29,7 @@ class MetricsServer:
         self.registry = CollectorRegistry()
         self.registry.register(PoolCollector(sources))
         self.registry.register(ExecutionCollector(sources.execution))
+        self.registry.register(DistributionCollector(sources.distributions))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -63,7 +65,9 @@ class MetricsServer:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _geth_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(text=render_as_geth(self._sources), content_type="text/plain")
+        # Without a charset, as geth says it.
+        body = render_as_geth(self._sources).encode()
+        return web.Response(body=body, headers={"Content-Type": "text/plain"})
 
     async def _health(self, _request: web.Request) -> web.Response:
         health = self._sources.health()

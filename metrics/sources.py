@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from parallelpool.batching import BatchFigures
+from parallelpool.distribution import Distribution
 from parallelpool.execution import ExecutionFigures
 from parallelpool.meters import PoolStatistics
 
@@ -45,6 +46,16 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Distributions:
+    """What is measured by how often it fell where."""
+
+    admission_seconds: Distribution
+    recovered_at_once: Distribution
+    sync_seconds: Callable[[], Distribution | None]
+    """`None` where no journal is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Everything the exporter reads."""
 
@@ -52,3 +63,4 @@ class Sources:
     batches: BatchSource
     execution: ExecutionSource
     health: Callable[[], Health]
+    distributions: Distributions

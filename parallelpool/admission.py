@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 import structlog
 
 from config.schema import TxPoolConfig
+from parallelpool.distribution import LATENCY_BOUNDS_S, Distribution
 from parallelpool.errors import DecodeError, JournalError, NonceTooLow, NotDurable, PoolError, StartFailure
 from parallelpool.events import (
     Departure,
@@ -100,6 +101,8 @@ class Admission:
         self._journal: Journal | None = None
         self._staged: deque[tuple[Ticket, PoolEvent]] = deque()
         self._is_restoring = False
+        self.admission_seconds = Distribution(LATENCY_BOUNDS_S)
+        """From a decoded transaction to its answer, of all that were submitted."""
 
     @asynccontextmanager
     async def serving(self, *, disk: Disk | None = None) -> AsyncIterator[RestoreReport]:
@@ -159,6 +162,12 @@ class Admission:
 
         `None` means that it is in the pool and synced. NotDurable says that the journal could not be written.
         """
+        began = time.perf_counter()
+        answers = await self._decide(transactions, local=local)
+        self.admission_seconds.observe(time.perf_counter() - began, len(transactions))
+        return answers
+
+    async def _decide(self, transactions: Sequence[Transaction], *, local: bool) -> list[PoolError | None]:
         journal = self._journal
         if journal is None:
             return self.pool.add(transactions, local=local)
@@ -251,6 +260,11 @@ class Admission:
     def journal_statistics(self) -> JournalStatistics | None:
         """Figures of the journal; `None` without one."""
         return None if self._journal is None else self._journal.statistics()
+
+    @property
+    def sync_seconds(self) -> Distribution | None:
+        """How long the journal's syncs took; `None` without one."""
+        return None if self._journal is None else self._journal.sync_seconds
 
     def wants_compaction(self) -> bool:
         """Whether `compact` is due for the size of the journal, or to get over a failure."""

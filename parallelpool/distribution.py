@@ -6,6 +6,10 @@ For figures of which the mean says too little. Each has one owner, who observes;
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
+
+LATENCY_BOUNDS_S: Final = tuple(0.0001 * 2**step for step in range(15))
+"""0.1 ms to 1.6 s, each twice the one before."""
 
 
 class Distribution:
@@ -19,10 +23,10 @@ class Distribution:
         self._counts = [0] * (len(self.bounds) + 1)
         self._sum = 0.0
 
-    def observe(self, amount: float) -> None:
-        """Counts one observation; a bound belongs to what is below it."""
-        self._counts[bisect_left(self.bounds, amount)] += 1
-        self._sum += amount
+    def observe(self, amount: float, times: int = 1) -> None:
+        """Counts `times` observations of `amount`; a bound belongs to what is below it."""
+        self._counts[bisect_left(self.bounds, amount)] += times
+        self._sum += amount * times
 
     @property
     def counts(self) -> tuple[int, ...]:

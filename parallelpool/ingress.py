@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from parallelpool._core import DecodeRejection, Transaction, Workers, decode_transactions
+from parallelpool.distribution import Distribution
 from parallelpool.engine import Lane
 from parallelpool.errors import DecodeError
 
@@ -30,6 +31,8 @@ class Ingress:
         self._lane = lane
         self._chain_id = chain_id
         self._parallel_tx_type = parallel_tx_type
+        self.recovered_at_once = Distribution(tuple(2**step for step in range(13)))
+        """Transactions of one engine call."""
         self._waiting: asyncio.Queue[tuple[bytes, asyncio.Future[Transaction]]] = asyncio.Queue(MAX_WAITING)
 
     async def decode(self, raw: bytes, /) -> Transaction:
@@ -45,6 +48,7 @@ class Ingress:
 
     async def decode_all(self, raw: Sequence[bytes], /) -> list[Transaction | DecodeRejection]:
         """A list at once, failures as values."""
+        self.recovered_at_once.observe(len(raw))
         return await self._lane.run(
             decode_transactions, self._workers, list(raw), self._chain_id, self._parallel_tx_type()
         )

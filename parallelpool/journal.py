@@ -21,15 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
-from parallelpool.distribution import Distribution
+from parallelpool.distribution import LATENCY_BOUNDS_S, Distribution
 from parallelpool.errors import JournalError
 from parallelpool.journal_format import FileFormat, JournalRecord, journal_files
 
 MIN_REWRITE: Final = 4 * 1_024 * 1_024
 """Bytes that a log has at least before it is rewritten for its size."""
-
-SYNC_BOUNDS_S: Final = tuple(0.0001 * 2**step for step in range(15))
-"""0.1 ms to 1.6 s, each twice the one before."""
 
 Ticket: TypeAlias = int
 """Records appended so far."""
@@ -87,7 +84,7 @@ class Journal:
         self._is_unsynced = False
         """`buffered` only: the log has records that were written and not synced."""
         self._wants_sync = False
-        self.sync_seconds = Distribution(SYNC_BOUNDS_S)
+        self.sync_seconds = Distribution(LATENCY_BOUNDS_S)
         """How long the syncs of the log took."""
         self._disk = disk if disk is not None else Disk()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="parallelpool-journal")

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from config import NodeConfig
 from metrics import MetricsServer
-from metrics.sources import Health, Sources
+from metrics.sources import Distributions, Health, Sources
 from parallelpool import __version__, banner, log
 from parallelpool.access import AccessBook
 from parallelpool.admission import Admission
@@ -133,7 +133,7 @@ async def running(config: NodeConfig) -> AsyncIterator[Node]:
         await stack.enter_async_context(parts.server.serving(tasks))
         metrics = None
         if config.metrics.enabled:
-            sources = Sources(parts.pool, parts.batches, parts.executor, parts.health)
+            sources = parts.sources()
             metrics = MetricsServer(sources, config.metrics.addr, config.metrics.port)
             await stack.enter_async_context(metrics)
         yield Node(
@@ -207,6 +207,19 @@ class _Parts:
         planning = partial(self.batches.run, self.events)
         ahead = partial(self.access.run, self.events, self.pool)
         return [self.ingress.run, self.maintenance.run, ahead, planning, self.producer.run]
+
+    def sources(self) -> Sources:
+        """What the metrics server reads."""
+        admission = self.admission
+        return Sources(
+            self.pool,
+            self.batches,
+            self.executor,
+            self.health,
+            Distributions(
+                admission.admission_seconds, self.ingress.recovered_at_once, lambda: admission.sync_seconds
+            ),
+        )
 
     def health(self) -> Health:
         """What `/healthz` says."""

@@ -1,6 +1,8 @@
 """The 20 pool metrics: names, types, and the page they stand on."""
 
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -8,10 +10,13 @@ import pytest
 from metrics import MetricsServer
 from metrics.collectors import POOL_METRICS, render_as_geth
 from metrics.execution import EXECUTION_METRICS
-from metrics.sources import Health, Sources
+from metrics.sources import Distributions, Health, Sources
 from parallelpool.batching import BatchFigures
+from parallelpool.distribution import Distribution
+from parallelpool.errors import AlreadyKnown
 from parallelpool.execution import ExecutionFigures
 from parallelpool.meters import PoolMeters, PoolStatistics
+from tests.node_rig import node, raw_transfer, send
 
 NAMES = [
     "parallel_txpool_pending_discard",
@@ -93,7 +98,23 @@ def sources(*, healthy: bool = True) -> Sources:
     pool = PoolStatistics(meters=meters, pending=14, queued=15, local=16, slots=17, **others)
     batches = replace(BatchFigures(), batch_size=18, batches=19, parallelizable=20)
     execution = FixedExecution(ExecutionFigures(*range(101, 112)), None if healthy else "block 7")
-    return Sources(FixedPool(pool), FixedBatches(batches), execution, lambda: Health(healthy, {"head": 7}))
+    return Sources(
+        FixedPool(pool),
+        FixedBatches(batches),
+        execution,
+        lambda: Health(healthy, {"head": 7}),
+        distributions(),
+    )
+
+
+def distributions() -> Distributions:
+    """Admission of 1 s twice and 5 s once, no syncs measured, three calls of 1, 1 and 100 transactions."""
+    admission, recovered = Distribution((1.0, 2.5)), Distribution((1, 2, 64))
+    admission.observe(1.0, 2)
+    admission.observe(5.0)
+    for transactions in (1, 1, 100):
+        recovered.observe(transactions)
+    return Distributions(admission, recovered, lambda: None)
 
 
 async def page(given: Sources, path: str) -> tuple[int, str]:
@@ -153,6 +174,50 @@ async def test_executions_sums_are_counters_and_a_difference_is_a_gauge(healthy:
         assert f"parallelpool_execution_{name}_total {float(figure)}" in lines
     assert f"parallelpool_execution_diverged {float(not healthy)}" in lines
     assert "parallelpool_execution" not in render_as_geth(sources())
+
+
+async def test_distributions_are_histograms_with_cumulative_buckets() -> None:
+    """
+    A bound counts what is up to it; one without a journal is absent; geth's page has none of them.
+    """
+    _, text = await page(sources(), "/metrics")
+    lines = [line for line in text.splitlines() if line.startswith(("parallelpool_adm", "parallelpool_rec"))]
+
+    assert lines == [
+        'parallelpool_admission_duration_seconds_bucket{le="1.0"} 2.0',
+        'parallelpool_admission_duration_seconds_bucket{le="2.5"} 2.0',
+        'parallelpool_admission_duration_seconds_bucket{le="+Inf"} 3.0',
+        "parallelpool_admission_duration_seconds_count 3.0",
+        "parallelpool_admission_duration_seconds_sum 7.0",
+        'parallelpool_recovery_batch_transactions_bucket{le="1.0"} 2.0',
+        'parallelpool_recovery_batch_transactions_bucket{le="2.0"} 2.0',
+        'parallelpool_recovery_batch_transactions_bucket{le="64.0"} 2.0',
+        'parallelpool_recovery_batch_transactions_bucket{le="+Inf"} 3.0',
+        "parallelpool_recovery_batch_transactions_count 3.0",
+        "parallelpool_recovery_batch_transactions_sum 102.0",
+    ]
+    assert "sync" not in text
+    assert "parallelpool_admission" not in render_as_geth(sources())
+
+
+async def test_a_daemon_measures_admission_recovery_and_syncs(tmp_path: Path) -> None:
+    """
+    One submission is one of each; a refused one is answered too.
+    """
+    async with node(datadir=tmp_path) as started:
+        for _ in range(2):
+            with suppress(AlreadyKnown):
+                await send(started, raw_transfer(0, 0))
+        assert started.metrics is not None
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(started.metrics.url + "/metrics") as answer,
+        ):
+            text = await answer.text()
+
+    assert "parallelpool_admission_duration_seconds_count 2.0" in text
+    assert "parallelpool_recovery_batch_transactions_sum 2.0" in text
+    assert "parallelpool_journal_sync_duration_seconds_count 1.0" in text
 
 
 async def test_geths_page_has_its_text_form() -> None:
