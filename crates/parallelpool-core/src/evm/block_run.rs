@@ -15,9 +15,9 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::{Account as JournalAccount, AccountId, AccountInfo, AccountStatus};
 
 use super::failure::Failure;
-use super::{CallOptions, Context, Evm, ExecutionDatabase, TxResult, validation, writes};
+use super::{CallOptions, Context, Evm, ExecutionDatabase, TxResult, credit, validation, writes};
 use crate::block::{BlockContext, InvalidTransaction, Remains};
-use crate::chainspec::Rules;
+use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::database::account_info;
@@ -31,24 +31,58 @@ struct RememberingDatabase<V> {
     view: V,
     /// Accounts that existed, by the id they got; the journal carries it along.
     loaded: Vec<Loaded>,
+    /// Slots that were asked for, of all these accounts.
+    slots: Vec<LoadedSlot>,
+    fees: KeptFees,
 }
 
 /// An account from before the block.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Loaded {
     fields: Account,
-    /// Slots that were asked for, with their values.
-    slots: Vec<(U256, U256)>,
+    /// Its slot that was asked for last.
+    last_slot: u32,
+}
+
+/// A slot from before the block.
+#[derive(Debug, Clone, Copy)]
+struct LoadedSlot {
+    slot: U256,
+    value: U256,
+    /// The one of the same account that was asked for before it.
+    previous: u32,
+}
+
+const NO_SLOT: u32 = u32::MAX;
+
+/// Fees that the beneficiary has not been credited yet. As long as no transaction has to do with it,
+/// they are added up here and its account stays where it is.
+#[derive(Debug)]
+struct KeptFees {
+    beneficiary: Address,
+    state: KeptIn,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum KeptIn {
+    /// No fee yet.
+    Nothing,
+    /// The account as it was before the block, and the fees so far.
+    Sum(Option<Account>, U256),
+    /// Fees are credited in the journal, which holds the account.
+    Journal,
 }
 
 impl<V: StateView> Database for RememberingDatabase<V> {
     type Error = StateError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        let Some(fields) = self.view.account(&address)? else { return Ok(None) };
+        let fields = self.view.account(&address)?;
+        let found = if address == self.fees.beneficiary { self.fees.settle(fields) } else { fields };
+        let Some(fields) = fields else { return Ok(found.as_ref().map(account_info)) };
         let account_id = AccountId::new(self.loaded.len());
-        self.loaded.push(Loaded { fields, slots: Vec::new() });
-        Ok(Some(AccountInfo { account_id, ..account_info(&fields) }))
+        self.loaded.push(Loaded { fields, last_slot: NO_SLOT });
+        Ok(found.map(|found| AccountInfo { account_id, ..account_info(&found) }))
     }
 
     fn storage_by_account_id(
@@ -58,7 +92,9 @@ impl<V: StateView> Database for RememberingDatabase<V> {
         slot: U256,
     ) -> Result<U256, StateError> {
         let value = self.view.storage(&address, &slot)?;
-        self.loaded[id.get()].slots.push((slot, value));
+        let place = u32::try_from(self.slots.len()).expect("far fewer fit a block");
+        let previous = std::mem::replace(&mut self.loaded[id.get()].last_slot, place);
+        self.slots.push(LoadedSlot { slot, value, previous });
         Ok(value)
     }
 
@@ -79,6 +115,52 @@ impl<V: StateView> ExecutionDatabase for RememberingDatabase<V> {
     fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
         self.view.has_storage(&address)
     }
+
+    fn keep_fee(&mut self, fee: U256) -> Result<bool, StateError> {
+        let KeptFees { beneficiary, state } = &mut self.fees;
+        let (before, sum) = match *state {
+            KeptIn::Journal => return Ok(false),
+            KeptIn::Sum(before, sum) => (before, sum),
+            KeptIn::Nothing => {
+                let before = self.view.account(beneficiary)?;
+                // An account that exists and is empty goes when it is touched.
+                if before.is_some_and(|account| account.is_empty()) {
+                    return Ok(false);
+                }
+                (before, U256::ZERO)
+            }
+        };
+        let Some(sum) = sum.checked_add(fee) else { return Ok(false) };
+        let is_possible = before.unwrap_or_default().balance.checked_add(sum).is_some();
+        if is_possible {
+            *state = KeptIn::Sum(before, sum);
+        }
+        Ok(is_possible)
+    }
+}
+
+impl KeptFees {
+    /// From before Spurious Dragon on even a fee of nothing creates an account.
+    fn new(rules: &Rules, block: &BlockContext) -> Self {
+        let state = if rules.fork >= Fork::SpuriousDragon { KeptIn::Nothing } else { KeptIn::Journal };
+        Self { beneficiary: block.beneficiary, state }
+    }
+
+    /// The journal takes the account over, which was `before` the block.
+    fn settle(&mut self, before: Option<Account>) -> Option<Account> {
+        match std::mem::replace(&mut self.state, KeptIn::Journal) {
+            KeptIn::Sum(_, sum) => credit(before, sum, SpecId::SPURIOUS_DRAGON),
+            KeptIn::Nothing | KeptIn::Journal => before,
+        }
+    }
+
+    /// What they make of an account that no transaction had to do with.
+    fn change(&self) -> Option<AccountChange> {
+        let KeptIn::Sum(before, sum) = self.state else { return None };
+        let after = credit(before, sum, SpecId::SPURIOUS_DRAGON);
+        let storage = ChangeSet::default();
+        (before != after).then_some(AccountChange { after, storage_cleared: false, storage })
+    }
 }
 
 /// The run of a block's transactions.
@@ -95,7 +177,12 @@ impl<V: StateView> BlockRun<V> {
         transactions: &[SharedTransaction],
     ) -> Self {
         let expected = transactions.iter().map(|tx| 1 + usize::from(names_another(tx))).sum();
-        let database = RememberingDatabase { view, loaded: Vec::with_capacity(expected) };
+        let database = RememberingDatabase {
+            view,
+            loaded: Vec::with_capacity(expected),
+            slots: Vec::new(),
+            fees: KeptFees::new(rules, block),
+        };
         let mut evm = Evm::new(rules, block, database);
         evm.machine.ctx.journaled_state.inner.state.reserve(expected);
         evm.machine.ctx.chain.keeps_journal = true;
@@ -129,16 +216,19 @@ impl<V: StateView> BlockRun<V> {
     pub(crate) fn into_changes(self) -> Result<(StateChanges, Remains), StateError> {
         let journal = self.evm.machine.ctx.journaled_state;
         let spec = journal.inner.cfg.spec;
-        let RememberingDatabase { view, loaded } = journal.database;
+        let RememberingDatabase { view, loaded, slots, fees } = journal.database;
         let state = journal.inner.state;
         let mut changes =
-            StateChanges { accounts: ChangeSet::with_capacity(state.len()), ..StateChanges::default() };
+            StateChanges { accounts: ChangeSet::with_capacity(state.len() + 1), ..StateChanges::default() };
+        if let Some(change) = fees.change() {
+            changes.accounts.insert(fees.beneficiary, change);
+        }
         for (address, account) in &state {
             let after = after_block(account, spec);
             let known = account.info.account_id.map(|id| &loaded[id.get()]);
             let (before, change) = match known {
                 Some(known) if after.is_some() && !hides_base_storage(account) => {
-                    (Some(known.fields), plain_change(known, account, after))
+                    (Some(known.fields), plain_change(known, &slots, account, after))
                 }
                 // Came into being, or was destroyed in between, which takes the id away.
                 _ => {
@@ -156,17 +246,26 @@ impl<V: StateView> BlockRun<V> {
             }
             changes.accounts.insert(*address, change);
         }
-        Ok((changes, Remains::of((state, loaded))))
+        Ok((changes, Remains::of((state, loaded, slots))))
     }
 }
 
 /// The change of an account that existed throughout.
-fn plain_change(known: &Loaded, account: &JournalAccount, after: Option<Account>) -> Option<AccountChange> {
-    let changed = |(slot, before): &(U256, U256)| {
-        let value = account.storage.get(slot).map_or(*before, |slot| slot.present_value);
-        (value != *before).then_some((*slot, value))
-    };
-    let storage: ChangeSet<U256, U256> = known.slots.iter().filter_map(changed).collect();
+fn plain_change(
+    known: &Loaded,
+    slots: &[LoadedSlot],
+    account: &JournalAccount,
+    after: Option<Account>,
+) -> Option<AccountChange> {
+    let mut storage = ChangeSet::default();
+    let mut place = if account.is_touched() { known.last_slot } else { NO_SLOT };
+    while let Some(LoadedSlot { slot, value, previous }) = slots.get(place as usize) {
+        let after = account.storage.get(slot).map_or(*value, |slot| slot.present_value);
+        if after != *value {
+            storage.insert(*slot, after);
+        }
+        place = *previous;
+    }
     let unchanged = after == Some(known.fields) && storage.is_empty();
     (!unchanged).then_some(AccountChange { after, storage_cleared: false, storage })
 }
@@ -201,14 +300,16 @@ fn hides_base_storage(account: &JournalAccount) -> bool {
 pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
     let caller = context.tx.to.map(|_| context.tx.caller);
     let paid = (!context.chain.fee.is_zero()).then_some(context.block.beneficiary);
+    let busy = context.tx.to.filter(|_| context.chain.runs_code);
     let journal = &mut context.journaled_state.inner;
     let clears_empty = journal.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let keeps_balance = journal.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
     for entry in &journal.journal {
         let address = match entry {
-            // A nonce was raised, or wei came in: touched, and neither empty nor to be looked up.
+            // A nonce was raised, wei came in, there is code: touched, and neither empty nor to be looked up.
             JournalEntry::AccountTouched { address } if Some(*address) == caller => continue,
             JournalEntry::AccountTouched { address } if Some(*address) == paid => continue,
+            JournalEntry::AccountTouched { address } if Some(*address) == busy => continue,
             JournalEntry::AccountTouched { address } | JournalEntry::AccountDestroyed { address, .. } => {
                 address
             }

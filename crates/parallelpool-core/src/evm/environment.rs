@@ -57,7 +57,8 @@ pub(super) fn configuration(rules: &Rules, block: &BlockContext) -> CfgEnv {
     configuration
 }
 
-/// A transaction as revm reads it.
+/// A transaction as revm reads it. One is filled anew for each ([`EvmTransaction::fill`]): its lists
+/// keep their room, and most transactions have none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EvmTransaction {
     /// The chain's own type byte.
@@ -68,6 +69,8 @@ pub(super) struct EvmTransaction {
     pub(super) gas_limit: u64,
     pub(super) max_fee_per_gas: U256,
     pub(super) max_priority_fee_per_gas: U256,
+    /// Wei per gas that is paid.
+    pub(super) price: U256,
     pub(super) to: Option<Address>,
     pub(super) value: U256,
     /// What runs.
@@ -95,37 +98,35 @@ pub(super) struct RecoveredAuthorization {
 }
 
 impl EvmTransaction {
-    pub(super) fn new(recovered: &RecoveredTransaction, rules: &Rules, gas_params: &GasParams) -> Self {
+    /// Makes it that transaction. Its price takes the base fee, see [`Self::set_price`].
+    pub(super) fn fill(&mut self, recovered: &RecoveredTransaction, rules: &Rules, gas_params: &GasParams) {
         let RecoveredTransaction { tx, sender } = recovered;
-        Self {
-            tx_type: tx.tx_type,
-            is_parallel: tx.is_parallel,
-            caller: *sender,
-            nonce: tx.nonce,
-            gas_limit: tx.gas_limit,
-            max_fee_per_gas: tx.max_fee_per_gas,
-            max_priority_fee_per_gas: tx.max_priority_fee_per_gas,
-            to: tx.to,
-            value: tx.value,
-            input: tx.evm_input(),
-            data_length: tx.data.len(),
-            charges: charges_by(gas_params, tx, Some(sender), rules),
-            cost: tx.cost(),
-            chain_id: tx.chain_id,
-            access_list: tx.access_list.clone(),
-            blob_versioned_hashes: tx.blob_versioned_hashes.clone(),
-            max_fee_per_blob_gas: tx.max_fee_per_blob_gas,
-            authorizations: tx
-                .authorization_list
-                .iter()
-                .map(|authorization| RecoveredAuthorization {
-                    chain_id: authorization.chain_id,
-                    address: authorization.address,
-                    nonce: authorization.nonce,
-                    authority: authorization.recover_authority(),
-                })
-                .collect(),
-        }
+        self.tx_type = tx.tx_type;
+        self.is_parallel = tx.is_parallel;
+        self.caller = *sender;
+        self.nonce = tx.nonce;
+        self.gas_limit = tx.gas_limit;
+        self.max_fee_per_gas = tx.max_fee_per_gas;
+        self.max_priority_fee_per_gas = tx.max_priority_fee_per_gas;
+        self.to = tx.to;
+        self.value = tx.value;
+        self.input = tx.evm_input();
+        self.data_length = tx.data.len();
+        self.charges = charges_by(gas_params, tx, Some(sender), rules);
+        self.cost = tx.cost();
+        self.chain_id = tx.chain_id;
+        self.access_list.clone_from(&tx.access_list);
+        self.blob_versioned_hashes.clone_from(&tx.blob_versioned_hashes);
+        self.max_fee_per_blob_gas = tx.max_fee_per_blob_gas;
+        self.authorizations.clear();
+        self.authorizations.extend(tx.authorization_list.iter().map(|authorization| {
+            RecoveredAuthorization {
+                chain_id: authorization.chain_id,
+                address: authorization.address,
+                nonce: authorization.nonce,
+                authority: authorization.recover_authority(),
+            }
+        }));
     }
 
     /// Lowers the gas limit, and with it what the transaction can cost.
@@ -135,10 +136,10 @@ impl EvmTransaction {
         self.gas_limit = gas_limit;
     }
 
-    /// Wei per gas that is paid.
-    pub(super) fn effective_gas_price(&self, base_fee: u64) -> U256 {
+    /// Works out the price under this base fee.
+    pub(super) fn set_price(&mut self, base_fee: u64) {
         let (cap, tip) = (self.max_fee_per_gas, self.max_priority_fee_per_gas);
-        effective_gas_price(self.tx_type, cap, tip, U256::from(base_fee))
+        self.price = effective_gas_price(self.tx_type, cap, tip, U256::from(base_fee));
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::marker::PhantomData;
 
+use revm::context_interface::LocalContextTr;
 use revm::context_interface::context::take_error;
 use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
@@ -15,12 +16,14 @@ use revm::handler::{EvmTr, FrameResult, FrameTr, Handler, ItemOrResult, post_exe
 use revm::interpreter::interpreter_action::FrameInit;
 use revm::interpreter::{
     CallValue, CreateOutcome, FrameInput, Gas, InitialAndFloorGas, InstructionResult, InterpreterResult,
+    SuccessOrHalt,
 };
 use revm::primitives::constants::CALL_STACK_LIMIT;
+use revm::primitives::hardfork::SpecId;
 
 use super::failure::Failure;
 use super::halt::StoppedAt;
-use super::{Context, ExecutionDatabase, Machine, block_run, validation};
+use super::{Context, ExecutionDatabase, Machine, TxResult, block_run, halt, validation};
 use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
 use crate::tx::charges::earned_per_gas;
@@ -44,12 +47,27 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         validation::validate_and_deduct(evm.ctx())
     }
 
+    /// The precompiles are warm since the machine was made.
+    fn load_accounts(&self, evm: &mut Self::Evm) -> Result<(), Failure> {
+        let context = evm.ctx();
+        if !context.tx.access_list.is_empty() {
+            return revm::handler::pre_execution::load_accounts(evm);
+        }
+        if context.chain.rules.spec_id.is_enabled_in(SpecId::SHANGHAI) {
+            context.journaled_state.warm_coinbase_account(context.block.beneficiary);
+        }
+        Ok(())
+    }
+
     fn apply_eip7702_auth_list(
         &self,
         evm: &mut Self::Evm,
         gas: &mut revm::interpreter::GasTracker,
     ) -> Result<Option<u64>, Failure> {
         let context = evm.ctx();
+        if context.tx.authorizations.is_empty() {
+            return Ok(Some(0));
+        }
         for authority in context.tx.authorizations.iter().filter_map(|signed| signed.authority) {
             // Whether the account exists decides a refund.
             context.chain.recorder.emptiness(authority);
@@ -67,6 +85,10 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
 
     fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, Failure> {
         evm.ctx.chain.stopped_at = None;
+        evm.ctx.chain.runs_code = match &first.frame_input {
+            FrameInput::Call(inputs) => !inputs.known_bytecode.1.is_empty(),
+            FrameInput::Create(_) | FrameInput::Empty => false,
+        };
         if let Some(result) = init_frame(evm, first)? {
             return Ok(result);
         }
@@ -99,9 +121,11 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         if unused == 0 {
             return Ok(());
         }
-        let price = context.tx.effective_gas_price(context.block.basefee);
-        let amount = fee(price, unused).expect("at most what was deducted before");
-        context.journaled_state.load_account_mut(context.tx.caller)?.data.incr_balance(amount);
+        let amount = fee(context.tx.price, unused).expect("at most what was deducted before");
+        // Loaded and touched since the gas was bought, and nothing is reverted any more.
+        let caller = context.journaled_state.inner.state.get_mut(&context.tx.caller);
+        let caller = &mut caller.expect("the caller is loaded").info;
+        caller.balance = caller.balance.checked_add(amount).unwrap_or(caller.balance);
         Ok(())
     }
 
@@ -111,41 +135,147 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
         result: &mut <<Self::Evm as EvmTr>::Frame as FrameTr>::FrameResult,
     ) -> Result<(), Failure> {
         let context = evm.ctx();
-        let price = context.tx.effective_gas_price(context.block.basefee);
+        let price = context.tx.price;
         let earned = earned_per_gas(&context.chain.rules, price, U256::from(context.block.basefee));
         let gas = result.gas();
         let used = gas.used().saturating_sub(gas.reservoir());
-        context.chain.fee = fee(earned, used).expect("at most what was deducted before");
-        if context.chain.keeps_journal {
+        let earned = fee(earned, used).expect("at most what was deducted before");
+        context.chain.fee = earned;
+        if context.chain.keeps_journal && !context.journaled_state.database.keep_fee(earned)? {
             let beneficiary = context.block.beneficiary;
-            let earned = context.chain.fee;
             context.journaled_state.load_account_mut(beneficiary)?.data.incr_balance(earned);
         }
         Ok(())
     }
+}
 
-    fn execution_result(
-        &mut self,
-        evm: &mut Self::Evm,
-        result: FrameResult,
-        gas: ResultGas,
-    ) -> Result<revm::context_interface::result::ExecutionResult<HaltReason>, Failure> {
-        take_error::<Failure, _>(&mut evm.ctx.error)?;
-        let outcome = post_execution::output(evm.ctx(), result, gas);
-        let context = evm.ctx();
-        // Later the flag would be gone: `commit_tx` does not touch it, but the next load does.
-        context.chain.beneficiary_destroyed = context
-            .journaled_state
-            .state
-            .get(&context.block.beneficiary)
-            .is_some_and(|account| account.is_selfdestructed_locally());
-        if context.chain.keeps_journal {
-            block_run::settle(context);
+impl<D: ExecutionDatabase> TransactionHandler<D> {
+    /// Runs the transaction that is set: revm's phases, without its result in between.
+    pub(super) fn transact(&mut self, evm: &mut Machine<D>) -> Result<TxResult, Failure> {
+        let done = self.phases(evm);
+        if done.is_err() {
+            abandon(evm);
         }
-        context.journaled_state.commit_tx();
-        revm::context_interface::LocalContextTr::clear(&mut context.local);
-        evm.frame_stack().clear();
-        Ok(outcome)
+        done
+    }
+
+    /// Runs the system call that is set: no validation, nothing before and after the call.
+    pub(super) fn call_system(&mut self, evm: &mut Machine<D>) -> Result<TxResult, Failure> {
+        let free = InitialAndFloorGas::new(0, 0);
+        let mut gas = self.tx_gas(evm, &free);
+        let checkpoint = evm.ctx().journaled_state.checkpoint();
+        let done = match self.execution(evm, checkpoint, &mut gas) {
+            Ok(Some(result)) => Ok(result),
+            Ok(None) => self.runtime_oog_result(evm, &free, &mut gas),
+            Err(failure) => Err(failure),
+        };
+        let done = done.and_then(|result| {
+            let gas = post_execution::build_result_gas(false, result.gas(), free);
+            conclude(evm, result, gas)
+        });
+        if done.is_err() {
+            abandon(evm);
+        }
+        done
+    }
+
+    fn phases(&mut self, evm: &mut Machine<D>) -> Result<TxResult, Failure> {
+        let initial = self.validate(evm)?;
+        let mut gas = self.tx_gas(evm, &initial);
+        let before = self.pre_execution(evm, &mut gas)?;
+        let refund = before.map_or(0, |before| before.eip7702_refund as i64);
+        let result = match before {
+            Some(before) => self.execution(evm, before.checkpoint, &mut gas)?,
+            None => None,
+        };
+        let mut result = match result {
+            Some(result) => result,
+            None => self.runtime_oog_result(evm, &initial, &mut gas)?,
+        };
+        let gas = self.post_execution(evm, &mut result, initial, refund)?;
+        conclude(evm, result, gas)
+    }
+}
+
+/// Closes the transaction and says what it did.
+fn conclude<D: ExecutionDatabase>(
+    evm: &mut Machine<D>,
+    result: FrameResult,
+    gas: ResultGas,
+) -> Result<TxResult, Failure> {
+    let context = &mut evm.ctx;
+    take_error::<Failure, _>(&mut context.error)?;
+    let result = describe(context, result, gas);
+    if context.chain.keeps_journal {
+        block_run::settle(context);
+    }
+    context.journaled_state.commit_tx();
+    context.local.clear();
+    evm.frame_stack.clear();
+    Ok(result)
+}
+
+/// Forgets a transaction that did not come to its end.
+fn abandon<D: ExecutionDatabase>(evm: &mut Machine<D>) {
+    evm.ctx.local.clear();
+    evm.ctx.journaled_state.discard_tx();
+    evm.frame_stack.clear();
+}
+
+fn describe<D: ExecutionDatabase>(context: &mut Context<D>, result: FrameResult, gas: ResultGas) -> TxResult {
+    // Before the logs: it settles accounts that live on with their wei alone.
+    let mut logs = context.journaled_state.take_logs();
+    let InterpreterResult { result, mut output, .. } = result.into_interpreter_result();
+    let success = result.is_ok();
+    let halt = match SuccessOrHalt::<HaltReason>::from(result) {
+        SuccessOrHalt::Success(_) => None,
+        SuccessOrHalt::Revert => Some("execution reverted".to_owned()),
+        SuccessOrHalt::Halt(reason) => {
+            output = Bytes::new();
+            Some(halt::describe(&explained(context, reason), context.chain.stopped_at))
+        }
+        SuccessOrHalt::FatalExternalError | SuccessOrHalt::Internal(_) => {
+            unreachable!("failures of the state have left before, and frames do not end by {result:?}")
+        }
+    };
+    if !success {
+        logs = Vec::new();
+    }
+    let Context { tx, chain, block, journaled_state, .. } = context;
+    let is_amsterdam = chain.rules.spec_id.is_enabled_in(SpecId::AMSTERDAM);
+    // Later the flag would be gone: the next load takes it.
+    let beneficiary_destroyed = !is_amsterdam
+        && !journaled_state.inner.selfdestructed_addresses.is_empty()
+        && journaled_state
+            .inner
+            .state
+            .get(&block.beneficiary)
+            .is_some_and(|it| it.is_selfdestructed_locally());
+    TxResult {
+        success,
+        gas_used: gas.tx_gas_used(),
+        gas_refunded: gas.final_refunded(),
+        block_gas: if is_amsterdam { gas.block_regular_gas_used() } else { gas.tx_gas_used() },
+        block_state_gas: if is_amsterdam { gas.block_state_gas_used() } else { 0 },
+        output,
+        logs,
+        created: tx.to.is_none().then(|| tx.caller.create(tx.nonce)),
+        halt,
+        fee: chain.fee,
+        beneficiary_destroyed,
+        effective_gas_price: tx.price.saturating_to(),
+        blob_gas_used: validation::blob_gas(tx),
+    }
+}
+
+/// A precompile that failed may have left words for it.
+fn explained<D: ExecutionDatabase>(context: &mut Context<D>, reason: HaltReason) -> HaltReason {
+    match reason {
+        HaltReason::PrecompileError => match context.local.take_precompile_error_context() {
+            Some(words) => HaltReason::PrecompileErrorWithContext(words),
+            None => reason,
+        },
+        other => other,
     }
 }
 

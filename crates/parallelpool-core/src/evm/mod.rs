@@ -26,10 +26,9 @@ mod writes;
 use revm::Database;
 use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journal, LocalContext};
 use revm::context_interface::journaled_state::JournalTr;
-use revm::context_interface::result::{ExecutionResult, HaltReason, Output};
 use revm::handler::instructions::EthInstructions;
 use revm::handler::system_call::SYSTEM_CALL_GAS_LIMIT;
-use revm::handler::{EthFrame, EthPrecompiles, Handler, SYSTEM_ADDRESS};
+use revm::handler::{EthFrame, EthPrecompiles, SYSTEM_ADDRESS};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
 use revm::state::TransactionId;
@@ -61,11 +60,21 @@ pub trait ExecutionDatabase: Database<Error = StateError> {
     /// Whether any slot of the account is not zero. Asked only where a creation meets an account
     /// that exists without nonce and code.
     fn has_storage(&mut self, address: Address) -> Result<bool, StateError>;
+
+    /// Takes a fee for the beneficiary, to be part of its balance when it is loaded. False where it is
+    /// loaded already, or its account does not allow that.
+    fn keep_fee(&mut self, _fee: U256) -> Result<bool, StateError> {
+        Ok(false)
+    }
 }
 
 impl<D: ExecutionDatabase> ExecutionDatabase for &mut D {
     fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
         (**self).has_storage(address)
+    }
+
+    fn keep_fee(&mut self, fee: U256) -> Result<bool, StateError> {
+        (**self).keep_fee(fee)
     }
 }
 
@@ -176,7 +185,8 @@ struct Chain {
     fee: U256,
     /// Several transactions share the journal: fees are credited in it, and accounts settled.
     keeps_journal: bool,
-    beneficiary_destroyed: bool,
+    /// The outermost frame is a call that found code, its own or a delegate's.
+    runs_code: bool,
     watch: Watch,
 }
 
@@ -216,8 +226,10 @@ impl<D: ExecutionDatabase> Evm<D> {
         if rules.is_amsterdam_draft() {
             amsterdam_draft::install::<D>(&mut instruction);
         }
+        let precompiles = EthPrecompiles::new(spec);
         let mut journaled_state = Journal::new(db);
         journaled_state.set_spec_id(spec);
+        journaled_state.warm_precompiles(precompiles.warm_addresses());
         let ctx = RevmContext {
             block,
             tx: EvmTransaction::default(),
@@ -231,7 +243,7 @@ impl<D: ExecutionDatabase> Evm<D> {
                 stopped_at: None,
                 fee: U256::ZERO,
                 keeps_journal: false,
-                beneficiary_destroyed: false,
+                runs_code: false,
                 watch: Watch::default(),
             },
             local: LocalContext::default(),
@@ -241,7 +253,7 @@ impl<D: ExecutionDatabase> Evm<D> {
             ctx,
             inspector: (),
             instruction,
-            precompiles: EthPrecompiles::new(spec),
+            precompiles,
             frame_stack: FrameStack::new_prealloc(8),
         };
         Self { machine, base_fee, records_touched: false }
@@ -295,7 +307,6 @@ impl<D: ExecutionDatabase> Evm<D> {
         options: &CallOptions,
     ) -> Result<TxExecution, StateError> {
         self.set_call(tx, *options);
-        self.clear_journal();
         let run = self.run();
         let observed = self.machine.ctx.chain.recorder.take();
         let execution = match run {
@@ -325,14 +336,13 @@ impl<D: ExecutionDatabase> Evm<D> {
             gas_limit: if is_amsterdam { SYSTEM_CALL_GAS_LIMIT } else { SYSTEM_CALL_REGULAR_GAS },
             ..EvmTransaction::default()
         };
-        self.clear_journal();
-        let run = TransactionHandler::<D>::default().run_system_call(&mut self.machine);
+        let run = TransactionHandler::<D>::default().call_system(&mut self.machine);
         self.machine.ctx.chain.recorder.reset();
         let call = match run {
             Err(Failure::State(error)) => Err(error),
             Err(Failure::Invalid(reason)) => Err(StateError::Backend(reason.to_string())),
             Ok(result) => {
-                let TxResult { halt, output, .. } = self.describe(result);
+                let TxResult { halt, output, .. } = result;
                 let state = &self.machine.ctx.journaled_state.inner.state;
                 let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec, None);
                 let mut touched = self.touched();
@@ -358,7 +368,7 @@ impl<D: ExecutionDatabase> Evm<D> {
 
     fn set_call(&mut self, tx: &RecoveredTransaction, options: CallOptions) {
         let context = &mut self.machine.ctx;
-        context.tx = EvmTransaction::new(tx, &context.chain.rules, &context.cfg.gas_params);
+        context.tx.fill(tx, &context.chain.rules, &context.cfg.gas_params);
         if let Some(cap) = options.gas_cap.filter(|cap| *cap < context.tx.gas_limit) {
             context.tx.lower_gas_limit(cap);
         }
@@ -368,6 +378,8 @@ impl<D: ExecutionDatabase> Evm<D> {
         context.cfg.tx_gas_limit_cap = if is_capped { None } else { Some(u64::MAX) };
         let waives_fees = !options.check_base_fee && context.tx.max_fee_per_gas.is_zero();
         context.block.basefee = if waives_fees { 0 } else { self.base_fee };
+        context.tx.set_price(context.block.basefee);
+        context.chain.runs_code = false;
         if let (Some(price), Some(blobs)) =
             (options.blob_base_fee, &mut context.block.blob_excess_gas_and_price)
         {
@@ -377,41 +389,7 @@ impl<D: ExecutionDatabase> Evm<D> {
 
     /// Runs the transaction that is set, on the journal as it is.
     fn run(&mut self) -> Result<TxResult, Failure> {
-        let result = TransactionHandler::<D>::default().run(&mut self.machine)?;
-        Ok(self.describe(result))
-    }
-
-    fn describe(&self, result: ExecutionResult<HaltReason>) -> TxResult {
-        let Context { tx, block, chain, .. } = &self.machine.ctx;
-        let gas = *result.gas();
-        let is_amsterdam = chain.rules.spec_id.is_enabled_in(SpecId::AMSTERDAM);
-        let (success, logs, output, halt) = match result {
-            ExecutionResult::Success { logs, output, .. } => {
-                let (Output::Call(bytes) | Output::Create(bytes, _)) = output;
-                (true, logs, bytes, None)
-            }
-            ExecutionResult::Revert { output, .. } => {
-                (false, Vec::new(), output, Some("execution reverted".to_owned()))
-            }
-            ExecutionResult::Halt { reason, .. } => {
-                (false, Vec::new(), Bytes::new(), Some(halt::describe(&reason, chain.stopped_at)))
-            }
-        };
-        TxResult {
-            success,
-            gas_used: gas.tx_gas_used(),
-            gas_refunded: gas.final_refunded(),
-            block_gas: if is_amsterdam { gas.block_regular_gas_used() } else { gas.tx_gas_used() },
-            block_state_gas: if is_amsterdam { gas.block_state_gas_used() } else { 0 },
-            output,
-            logs,
-            created: tx.to.is_none().then(|| tx.caller.create(tx.nonce)),
-            halt,
-            fee: chain.fee,
-            beneficiary_destroyed: chain.beneficiary_destroyed && !is_amsterdam,
-            effective_gas_price: tx.effective_gas_price(block.basefee).saturating_to(),
-            blob_gas_used: validation::blob_gas(tx),
-        }
+        TransactionHandler::<D>::default().transact(&mut self.machine)
     }
 
     fn clear_journal(&mut self) {

@@ -276,6 +276,9 @@ fn salted_destination(memory: &SharedMemory, creator: Address, arguments: [U256;
 /// Pushes the price in full width; revm's own is 128 bits wide.
 fn gas_price<D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecResult {
     frame.host.chain.recorder.environment(environment::GASPRICE);
-    let price = frame.host.tx.effective_gas_price(frame.host.block.basefee);
-    if frame.interpreter.stack.push(price) { Ok(()) } else { Err(InstructionResult::StackOverflow) }
+    if frame.interpreter.stack.push(frame.host.tx.price) {
+        Ok(())
+    } else {
+        Err(InstructionResult::StackOverflow)
+    }
 }

@@ -4,8 +4,8 @@
 //!
 //! All amounts are 256 bits wide here; revm's own checks stop at 128 and are not used.
 
-use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
+use revm::context_interface::journaled_state::{JournalLoadError, JournalTr};
 use revm::interpreter::InitialAndFloorGas;
 use revm::primitives::eip4844::{GAS_PER_BLOB, VERSIONED_HASH_VERSION_KZG};
 use revm::state::AccountInfo;
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::{Context, ExecutionDatabase};
 use crate::block::InvalidTransaction;
 use crate::chainspec::{Fork, Rules};
-use crate::primitives::U256;
+use crate::primitives::{KECCAK_EMPTY, U256};
 use crate::tx::charges::{Charges, MAX_REGULAR_GAS};
 use crate::tx::validity::{fee, is_type_active};
 
@@ -66,12 +66,10 @@ impl CallOptions {
 pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
     context: &mut Context<D>,
 ) -> Result<InitialAndFloorGas, Failure> {
-    let rules = context.chain.rules;
-    let options = context.chain.options;
-    envelope(&rules, &context.tx)?;
+    envelope(&context.chain.rules, &context.tx)?;
     sender_and_fees(context)?;
-    if options.charge_intrinsic {
-        initial_gas_is_covered(&rules, &context.tx)?;
+    if context.chain.options.charge_intrinsic {
+        initial_gas_is_covered(&context.chain.rules, &context.tx)?;
     }
     observe_recipient(context);
     Ok(initial_gas(context))
@@ -83,7 +81,10 @@ fn sender_and_fees<D: ExecutionDatabase>(context: &mut Context<D>) -> Result<(),
     let base_fee = context.block.basefee;
     let blob_base_fee = context.block.blob_excess_gas_and_price.map_or(0, |blobs| blobs.blob_gasprice);
     let tx = &context.tx;
-    let mut sender = context.journaled_state.load_account_mut_optional_code(tx.caller, true)?.data;
+    let mut sender = context.journaled_state.load_account_mut(tx.caller)?.data;
+    if options.check_sender && *sender.code_hash() != KECCAK_EMPTY {
+        sender.load_code_preserve_error().map_err(JournalLoadError::unwrap_db_error)?;
+    }
     let account = &sender.account().info;
     if options.check_nonce {
         nonce(tx, account)?;
@@ -98,7 +99,7 @@ fn sender_and_fees<D: ExecutionDatabase>(context: &mut Context<D>) -> Result<(),
     if options.charge_intrinsic {
         init_code_size(rules, tx)?;
     }
-    let cost = Cost::of(tx, base_fee, blob_base_fee)?;
+    let cost = Cost::of(tx, blob_base_fee)?;
     let mut balance = account.balance;
     if balance < cost.required {
         if options.check_funds {
@@ -246,12 +247,11 @@ struct Cost {
 }
 
 impl Cost {
-    fn of(tx: &EvmTransaction, base_fee: u64, blob_base_fee: u128) -> Result<Self, InvalidTransaction> {
+    fn of(tx: &EvmTransaction, blob_base_fee: u128) -> Result<Self, InvalidTransaction> {
         let required = tx.cost.ok_or(InvalidTransaction::FundsOverflow { address: tx.caller })?;
         // Both factors are at most those above where the fee checks hold; where they are waived
         // the price is zero.
-        let price = tx.effective_gas_price(base_fee);
-        let mut prepaid = fee(price, tx.gas_limit).expect("at most what is required");
+        let mut prepaid = fee(tx.price, tx.gas_limit).expect("at most what is required");
         if !tx.blob_versioned_hashes.is_empty() {
             prepaid += U256::from(blob_gas(tx)) * U256::from(blob_base_fee).min(tx.max_fee_per_blob_gas);
         }
