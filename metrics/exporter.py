@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from metrics.collectors import PoolCollector, render_as_geth
+from metrics.departures import DepartureCollector
 from metrics.distributions import DistributionCollector
 from metrics.execution import ExecutionCollector
 from metrics.sources import Sources
@@ -28,6 +29,7 @@ class MetricsServer:
         self._port = port
         self.registry = CollectorRegistry()
         self.registry.register(PoolCollector(sources))
+        self.registry.register(DepartureCollector(sources.pool))
         self.registry.register(ExecutionCollector(sources.execution))
         self.registry.register(DistributionCollector(sources.distributions))
         ProcessCollector(registry=self.registry)

@@ -6,6 +6,7 @@ Each method moves one transaction from one whole state to another; which to move
 which they happened; a transaction that came and went again in between was never there.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -63,6 +64,8 @@ class Holdings:
         self.held = HeldBack()
         self.departures = DepartureLog()
         self.meters = PoolMeters()
+        self.departed: Counter[DropReason] = Counter()
+        """Departures since the start, by reason."""
         self.sequence = 0
         """Rises whenever what readers see may have changed."""
         self._publish = publish
@@ -189,6 +192,7 @@ class Holdings:
             detail=detail,
         )
         self.departures.record(departure)
+        self.departed[reason] += 1
         changes.events.append(TransactionDropped(departure))
 
     def restore_replaced(self, pooled: PooledTransaction, old: PooledTransaction, cause: str) -> None:

@@ -5,7 +5,10 @@ Meters count events and only rise; they have geth's meanings, which are written 
 but read from the containers when the picture is taken, so that they cannot drift.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from parallelpool.events import DropReason
 
 
 @dataclass(slots=True)
@@ -66,6 +69,8 @@ class PoolStatistics:
     """Transactions whose journal record is being written."""
     departures: int
     """Departures that are remembered."""
+    departed: Mapping[DropReason, int]
+    """Departures since the start of the daemon, by reason."""
     gas_tip: int
     """Least tip cap that is accepted, in wei."""
 

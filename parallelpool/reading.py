@@ -220,6 +220,7 @@ class ReadablePool:
             queued_senders=len(holdings.queued),
             held=len(holdings.held),
             departures=len(holdings.departures),
+            departed=dict(holdings.departed),
             gas_tip=self._gas_tip,
         )
 

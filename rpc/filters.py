@@ -20,6 +20,7 @@ from rpc.quantities import to_data
 
 if TYPE_CHECKING:
     from parallelpool.chain import Header
+    from parallelpool.events import Departure
     from parallelpool.transaction import Transaction
 
 LIFETIME_S: Final = 300.0
@@ -56,6 +57,9 @@ class Filter:
 
     def logs_added(self, logs: Sequence[LogNews], /) -> None:
         """News of logs."""
+
+    def transaction_departed(self, departure: Departure, /) -> None:
+        """Filters know nothing of departures."""
 
     def transactions_promoted(self, transactions: Sequence[Transaction], /) -> None:
         """News of executable transactions."""

@@ -1,9 +1,9 @@
 """
 The node's events as clients of filters and subscriptions see them.
 
-In: head changes and promoted transactions. Out: calls to listeners, in order, each block read and rendered once
-for all of them. After a reorg the logs of the blocks that left are told again as removed, as far as they had
-been told. Listeners must not wait.
+In: head changes, promoted and departed transactions. Out: calls to listeners, in order, each block read and
+rendered once for all of them. After a reorg the logs of the blocks that left are told again as removed, as far as
+they had been told. Listeners must not wait.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from parallelpool.chain import CoreError
-from parallelpool.events import HeadChanged, TransactionsPromoted
+from parallelpool.events import HeadChanged, TransactionDropped, TransactionsPromoted
 from rpc import views
 from rpc.errors import Json
 
 if TYPE_CHECKING:
     from parallelpool.chain import Header, Log
-    from parallelpool.events import EventBus
+    from parallelpool.events import Departure, EventBus
     from parallelpool.transaction import Transaction
     from rpc.backend import Chain
     from rpc.block_cache import BlockCache
@@ -60,6 +60,7 @@ class Listener(Protocol):
         """Logs of one block; views with `removed` set are of a block that left the chain."""
 
     def transactions_promoted(self, transactions: Sequence[Transaction], /) -> None: ...
+    def transaction_departed(self, departure: Departure, /) -> None: ...
 
 
 class News:
@@ -83,15 +84,19 @@ class News:
 
     async def run(self) -> None:
         """Tells news until cancelled."""
-        with self._events.subscribe(HeadChanged, TransactionsPromoted, capacity=EVENTS_WAITING) as feed:
+        kinds = (HeadChanged, TransactionsPromoted, TransactionDropped)
+        with self._events.subscribe(*kinds, capacity=EVENTS_WAITING) as feed:
             async for event in feed:
-                if isinstance(event, HeadChanged | TransactionsPromoted):
+                if isinstance(event, HeadChanged | TransactionsPromoted | TransactionDropped):
                     await self.tell(event)
 
-    async def tell(self, event: HeadChanged | TransactionsPromoted) -> None:
+    async def tell(self, event: HeadChanged | TransactionsPromoted | TransactionDropped) -> None:
         """Tells one piece of news to all listeners."""
         if isinstance(event, HeadChanged):
             await self._tell_heads(event)
+        elif isinstance(event, TransactionDropped):
+            for listener in tuple(self._listeners.values()):
+                listener.transaction_departed(event.departure)
         else:
             for listener in tuple(self._listeners.values()):
                 listener.transactions_promoted(event.transactions)

@@ -1,5 +1,5 @@
 """
-Subscriptions of `parallel_subscribe`: heads, and batches with a filter.
+Subscriptions of `parallel_subscribe`: heads, batches with a filter, and departures from the pool.
 
 A client that does not keep up is told so once (`resync`), with everything that is on offer then, instead of losing
 changes in silence.
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from rpc import views
 from rpc.errors import Json
 from rpc.namespaces.parallel_batch_request import BatchRequest, batch_request
 from rpc.parameters import Fields
@@ -18,6 +19,7 @@ from rpc.subscription import Subscription
 
 if TYPE_CHECKING:
     from parallelpool.chain import Header
+    from parallelpool.events import Departure
     from rpc.caller import NotificationSink
     from rpc.offers import View
 
@@ -53,6 +55,15 @@ class Heads(Subscription):
                 "baseFee": to_quantity(base_fee) if base_fee is not None else None,
             }
         )
+
+
+class Departures(Subscription):
+    """Tells each transaction that left the pool: mined, replaced, evicted, expired, and the rest."""
+
+    namespace = "parallel"
+
+    def transaction_departed(self, departure: Departure, /) -> None:
+        self._tell(views.departure(departure))
 
 
 class OfferedBatches(Subscription):

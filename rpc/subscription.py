@@ -16,6 +16,7 @@ from rpc.json_text import encode
 
 if TYPE_CHECKING:
     from parallelpool.chain import Header
+    from parallelpool.events import Departure
     from parallelpool.transaction import Transaction
     from rpc.news import LogNews
 
@@ -45,6 +46,9 @@ class Subscription:
 
     def transactions_promoted(self, transactions: Sequence[Transaction], /) -> None:
         """News of executable transactions."""
+
+    def transaction_departed(self, departure: Departure, /) -> None:
+        """News of a transaction that left the pool."""
 
     def _tell(self, result: Json) -> None:
         message = encode(

@@ -15,7 +15,7 @@ from rpc.errors import InvalidParams, Json, RpcError, SubscriptionNotFound
 from rpc.log_filter import LogFilter, check_future, check_size, is_in_range, log_filter
 from rpc.namespaces.parallel_batch_request import BatchRequest
 from rpc.news import LogNews, News
-from rpc.parallel_subscriptions import Heads, OfferedBatches, batch_filter
+from rpc.parallel_subscriptions import Departures, Heads, OfferedBatches, batch_filter
 from rpc.parameters import Signature, optional, parse_parameters, required
 from rpc.quantities import boolean, text, to_data
 from rpc.subscription import Subscription
@@ -36,6 +36,7 @@ KINDS: Final[dict[tuple[str, str], Signature]] = {
     ("eth", "newPendingTransactions"): ANY_NAME + optional(boolean),
     ("eth", "syncing"): ANY_NAME,
     ("parallel", "heads"): ANY_NAME,
+    ("parallel", "departures"): ANY_NAME,
     ("parallel", "batches"): ANY_NAME + optional(batch_filter),
 }
 """What can be subscribed to, with its parameters. Our own chain never syncs, so `syncing` stays silent."""
@@ -150,6 +151,8 @@ class ConnectionSubscriptions:
                 return NewPendingTransactions(self._outbox, full=arguments == [True])
             case "heads":
                 return Heads(self._outbox)
+            case "departures":
+                return Departures(self._outbox)
             case "batches":
                 (request,) = arguments
                 assert request is None or isinstance(request, BatchRequest), (

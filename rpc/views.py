@@ -16,6 +16,7 @@ from rpc.quantities import to_data, to_quantity
 
 if TYPE_CHECKING:
     from parallelpool.chain import Account, Block, Header, Log, Receipt
+    from parallelpool.events import Departure
     from parallelpool.transaction import Transaction
 
 LEGACY, ACCESS_LIST, DYNAMIC_FEE, BLOB, SET_CODE = range(5)
@@ -294,6 +295,32 @@ def block_receipts(
         views.append(receipt(outcome, tx, Place.of(mined.header, index), first_log, blob_base_fee))
         first_log += len(outcome.logs)
     return views
+
+
+# ------------------------------------------------------------------ departures
+
+
+def departure_story(departure: Departure) -> dict[str, Json]:
+    """Why and when a transaction left the pool."""
+    replaced_by = departure.replaced_by
+    return {
+        "reason": departure.reason.value,
+        "detail": departure.detail or None,
+        "replacedBy": to_data(replaced_by) if replaced_by is not None else None,
+        "droppedAt": to_quantity(int(departure.departed_at)),
+        "from": to_data(departure.sender),
+        "nonce": to_quantity(departure.nonce),
+    }
+
+
+def departure(departed: Departure) -> dict[str, Json]:
+    """The whole of it; `blockNumber` is of what was mined."""
+    number = departed.block_number
+    return (
+        {"hash": to_data(departed.hash)}
+        | departure_story(departed)
+        | {"blockNumber": to_quantity(number) if number is not None else None}
+    )
 
 
 # ------------------------------------------------------------------ state

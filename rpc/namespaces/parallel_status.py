@@ -7,13 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rpc import views
 from rpc.backend import Backend
 from rpc.errors import Json
 from rpc.parameters import Fields
 from rpc.quantities import Unfit, address, hash32, to_data, to_quantity
 
 if TYPE_CHECKING:
-    from parallelpool.events import Departure
     from parallelpool.transaction import Transaction
     from rpc.backend import Offer
 
@@ -104,7 +104,7 @@ class Status:
         departure = self._pool.drop_record(tx_hash)
         if departure is None:
             return {"status": "unknown", "reason": "neither in the pool nor on the chain"}
-        return {"status": "dropped"} | _story(departure)
+        return {"status": "dropped"} | views.departure_story(departure)
 
     async def _of_sender(self, sender: bytes) -> Json:
         await self._ingress.synced()
@@ -115,7 +115,7 @@ class Status:
             "nonce": to_quantity(self._pool.nonce(sender)),
             "pending": [self._line(tx) for tx in pending],
             "queued": [self._line(tx) for tx in queued],
-            "departed": [_departed(each) for each in departed],
+            "departed": [views.departure(each) for each in departed],
         }
 
     def _line(self, tx: Transaction) -> Json:
@@ -137,29 +137,6 @@ class Status:
             }
             for condition in self._pool.why_queued(tx_hash)
         ]
-
-
-def _story(departure: Departure) -> dict[str, Json]:
-    """Why and when a transaction left."""
-    replaced_by = departure.replaced_by
-    return {
-        "reason": departure.reason.value,
-        "detail": departure.detail or None,
-        "replacedBy": to_data(replaced_by) if replaced_by is not None else None,
-        "droppedAt": to_quantity(int(departure.departed_at)),
-        "from": to_data(departure.sender),
-        "nonce": to_quantity(departure.nonce),
-    }
-
-
-def _departed(departure: Departure) -> Json:
-    """One line of a sender's story; `blockNumber` is of what was mined."""
-    number = departure.block_number
-    return (
-        {"hash": to_data(departure.hash)}
-        | _story(departure)
-        | {"blockNumber": to_quantity(number) if number is not None else None}
-    )
 
 
 def _batch_of(offer: Offer, tx: Transaction) -> dict[str, Json]:

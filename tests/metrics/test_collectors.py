@@ -14,6 +14,7 @@ from metrics.sources import Distributions, Health, Sources
 from parallelpool.batching import BatchFigures
 from parallelpool.distribution import Distribution
 from parallelpool.errors import AlreadyKnown
+from parallelpool.events import DropReason
 from parallelpool.execution import ExecutionFigures
 from parallelpool.meters import PoolMeters, PoolStatistics
 from tests.node_rig import node, raw_transfer, send
@@ -95,7 +96,10 @@ def sources(*, healthy: bool = True) -> Sources:
         throttled=7,
     )
     others = dict.fromkeys(("pending_senders", "queued_senders", "held", "departures", "gas_tip"), 0)
-    pool = PoolStatistics(meters=meters, pending=14, queued=15, local=16, slots=17, **others)
+    departed = {DropReason.MINED: 31, DropReason.EXPIRED: 32}
+    pool = PoolStatistics(
+        meters=meters, pending=14, queued=15, local=16, slots=17, departed=departed, **others
+    )
     batches = replace(BatchFigures(), batch_size=18, batches=19, parallelizable=20)
     execution = FixedExecution(ExecutionFigures(*range(101, 112)), None if healthy else "block 7")
     return Sources(
@@ -198,6 +202,19 @@ async def test_distributions_are_histograms_with_cumulative_buckets() -> None:
     ]
     assert "sync" not in text
     assert "parallelpool_admission" not in render_as_geth(sources())
+
+
+async def test_departures_are_counted_by_reason() -> None:
+    """
+    Each reason has a series from the start, so that a rate can be taken of the first one.
+    """
+    _, text = await page(sources(), "/metrics")
+    lines = [line for line in text.splitlines() if line.startswith("parallelpool_departures_total")]
+
+    assert len(lines) == len(DropReason)
+    assert 'parallelpool_departures_total{reason="mined"} 31.0' in lines
+    assert 'parallelpool_departures_total{reason="expired"} 32.0' in lines
+    assert 'parallelpool_departures_total{reason="replaced"} 0.0' in lines
 
 
 async def test_a_daemon_measures_admission_recovery_and_syncs(tmp_path: Path) -> None:

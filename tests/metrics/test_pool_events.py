@@ -6,6 +6,7 @@ is written down too: every other name must stay.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ import pytest
 
 from metrics.collectors import POOL_METRICS, render_as_geth
 from metrics.sources import Sources
+from parallelpool.events import DropReason
 from tests.factories import Key, legacy
 from tests.metrics.test_collectors import sources
 from tests.node_rig import node, raw_transfer, send
@@ -207,6 +209,20 @@ def test_every_metric_of_the_pool_has_an_event() -> None:
     names = {metric.exported_name.removeprefix(PREFIX) for metric in POOL_METRICS}
 
     assert names - driven == {"batchsize", "batchcount", "parallelizable"}
+
+
+def test_every_departure_is_counted_under_its_reason() -> None:
+    """The counts by reason are those of the departures that were told."""
+    rig = PoolRig(accountqueue=1)
+    rig.keys(3)
+    rig.add(legacy(A, 0, price=1), legacy(B, 0), legacy(C, 4))
+    rig.add(legacy(A, 0, price=2))
+    rig.refusal(legacy(C, 5))  # came and went within one call: it never was there
+    rig.mine(legacy(B, 0))
+    told = [departure.reason for departure in rig.departures()]
+
+    assert rig.pool.statistics().departed == Counter(told)
+    assert told == [DropReason.REPLACED, DropReason.MINED]
 
 
 async def test_batches_move_their_metrics_and_no_other() -> None:

@@ -8,6 +8,7 @@ meters and all invariants are compared.
 from dataclasses import asdict
 from functools import cache
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -210,6 +211,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 TestPoolMachine = PoolMachine.TestCase
+pytest.mark.timeout(1_200)(TestPoolMachine)
 TestPoolMachine.settings = settings(
     max_examples=max(EXAMPLES, settings().max_examples), stateful_step_count=STEPS, deadline=None
 )

@@ -11,6 +11,7 @@ from rpc.namespaces.parallel_batch_request import batch_request
 from rpc.parallel_subscriptions import OfferedBatches
 from tests.rpc.dev_node import Dev
 from tests.rpc.parallel_rig import send, transfers
+from tests.rpc.senders import ALICE, GWEI, signed
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -54,6 +55,21 @@ async def test_heads_are_told(dev: Dev, socket: Socket) -> None:
         "gasUsed": "0x0",
         "baseFee": block["baseFeePerGas"],
     }
+
+
+async def test_departures_are_told_with_their_reasons(dev: Dev, socket: Socket) -> None:
+    """Replaced, then mined: the story of each, as `parallel_status` tells it later."""
+    subscription_id = (await ask(socket, "parallel_subscribe", "departures"))["result"]
+    (first,) = await send(dev, signed(ALICE))
+    (better,) = await send(dev, signed(ALICE, maxFeePerGas=5 * GWEI, maxPriorityFeePerGas=2 * GWEI))
+    replaced = await told(socket, subscription_id)
+    await dev.ask("dev_mine")
+    mined = await told(socket, subscription_id)
+    status = await dev.ask("parallel_status", {"address": ALICE.address})
+
+    assert (replaced["hash"], replaced["reason"], replaced["replacedBy"]) == (first, "replaced", better)
+    assert (mined["hash"], mined["reason"], mined["blockNumber"]) == (better, "mined", "0x1")
+    assert status["departed"] == [replaced, mined]
 
 
 async def test_batches_are_told_as_they_come_and_go(dev: Dev, socket: Socket) -> None:

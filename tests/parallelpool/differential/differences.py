@@ -39,8 +39,6 @@ class Difference(Enum):
     GAP_IN_PENDING = (
         "after a reorg geth's pending list may have a gap; what stands behind it is not executable"
     )
-    STALE_NONCE = "filling such a gap sets geth's virtual nonce behind the filler, below what is pending"
-    LEFT_QUEUED = "what fills a gap during a reset stays queued in geth until somebody touches the account"
 
     @property
     def moves(self) -> Mapping[str, int]:
@@ -92,15 +90,10 @@ def resettled(content: Mapping[str, Transactions], next_nonces: Mapping[str, int
     return settled
 
 
-def unsettled(
-    content: Mapping[str, Transactions], settled: Mapping[str, Transactions]
-) -> dict[str, Difference]:
-    """Accounts whose transactions stand elsewhere in `content` than they should, and which way."""
-    found: dict[str, Difference] = {}
-    for name, transactions in settled["queued"].items():
-        if transactions.keys() & content["pending"].get(name, {}).keys():
-            found[name] = Difference.GAP_IN_PENDING
-    for name, transactions in settled["pending"].items():
-        if transactions.keys() & content["queued"].get(name, {}).keys():
-            found.setdefault(name, Difference.LEFT_QUEUED)
-    return found
+def with_gaps(content: Mapping[str, Transactions], settled: Mapping[str, Transactions]) -> list[str]:
+    """Accounts that have transactions pending in `content` which stand behind a gap."""
+    return [
+        name
+        for name, transactions in settled["queued"].items()
+        if transactions.keys() & content["pending"].get(name, {}).keys()
+    ]

@@ -28,7 +28,7 @@ from tests.factories import Key, decode
 from tests.invariants import assert_pool
 from tests.parallelpool.differential import geth as geths
 from tests.parallelpool.differential.accounts import EVERYBODY, FLUSHER, GWEI, Draft, genesis
-from tests.parallelpool.differential.differences import Answer, Difference, permitted, resettled, unsettled
+from tests.parallelpool.differential.differences import Answer, Difference, permitted, resettled, with_gaps
 from tests.parallelpool.differential.geth import Geth
 
 METERS: Final = {
@@ -194,18 +194,19 @@ class Pair:
 
     async def _settle(self) -> None:
         """
-        Brings both pools together again where a reorg has left geth's unsettled: touches the accounts, seals a block.
+        Brings both pools together again where a reorg has left gaps in geth's: fills them and seals a block.
 
-        Until then they must hold the same transactions, and ours must have them where they belong.
+        Until then they must hold the same transactions, and ours must have them where they belong. The block is
+        needed because a filler sets geth's virtual nonce behind itself, below what is pending after it.
         """
-        while touched := await self._unsettled():
-            self.met.update(touched.values())
-            for name in touched:
-                await self._touch(KEYS[name.lower()])
+        while gaps := await self._gaps():
+            self.met[Difference.GAP_IN_PENDING] += len(gaps)
+            for name in gaps:
+                await self._fill(KEYS[name.lower()])
             await self._seal()
 
-    async def _unsettled(self) -> Mapping[str, Difference]:
-        """Accounts that geth's pool has settled otherwise than ours."""
+    async def _gaps(self) -> Sequence[str]:
+        """Accounts whose pending transactions have gaps in geth's pool."""
         ours, theirs = [
             (await self._post(url, _message("txpool_content")))["result"]
             for url in (self.node.server.http_url, self.geth.url)
@@ -214,25 +215,15 @@ class Pair:
         nonces = {name: account.nonce for name, account in zip(KEYS, accounts, strict=True)}
         settled = resettled(theirs, nonces)
         assert ours == settled, _apart(ours, settled)
-        found = unsettled(theirs, settled)
-        for name in settled["pending"]:
-            if name not in found and await self._virtual_nonces_differ(name):
-                found[name] = Difference.STALE_NONCE
-        return found
+        return with_gaps(theirs, settled)
 
-    async def _virtual_nonces_differ(self, name: str) -> bool:
-        question = _message("eth_getTransactionCount", name, "pending")
-        ours = await self._post(self.node.server.http_url, question)
-        theirs = await self._post(self.geth.url, question)
-        return bool(ours != theirs)
-
-    async def _touch(self, key: Key) -> None:
-        """Fills the account's first gap, in the end."""
+    async def _fill(self, key: Key) -> None:
+        """Fills the account's first gap."""
         draft = Draft(key, self.node.pool.nonce(key.address), tip=5 * GWEI, cap=50 * GWEI, value=0)
         message = _message("eth_sendRawTransaction", "0x" + draft.raw.hex())
         ours, theirs = [await self._post(url, message) for url in (self.node.server.http_url, self.geth.url)]
         assert ours == theirs, (ours, theirs)
-        assert "result" in ours, f"an account cannot be touched: {ours}"
+        assert "result" in ours, f"a gap cannot be filled: {ours}"
         self.runs += 1
         await self.geth.meters_after(self.runs)
 
