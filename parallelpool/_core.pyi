@@ -15,11 +15,15 @@ from typing import Final
 from parallelpool._boundary.batches import (
     AccessSet,
     Batch,
+    BatchBuilder,
     BatchPlan,
+    BatchVerification,
     find_conflicts,
     plan_batches,
+    verify_batch,
 )
 from parallelpool._boundary.benching import (
+    bench_batching,
     bench_conditions,
     bench_export,
     bench_run,
@@ -88,7 +92,9 @@ __all__ = [
     "Analysis",
     "Authorization",
     "Batch",
+    "BatchBuilder",
     "BatchPlan",
+    "BatchVerification",
     "Block",
     "BlockAttributes",
     "BlockRefused",
@@ -125,6 +131,7 @@ __all__ = [
     "_panic",
     "_spin",
     "analyse",
+    "bench_batching",
     "bench_conditions",
     "bench_export",
     "bench_run",
@@ -140,6 +147,7 @@ __all__ = [
     "replay",
     "replay_compare",
     "split_blocks",
+    "verify_batch",
 ]
 
 __version__: Final[str]

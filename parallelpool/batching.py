@@ -1,24 +1,54 @@
 """
 From pending transactions to batches that may run side by side.
 
-In: the pool's best transactions and their access sets. Out: an `Offer`: candidates in execution order and the
-plan that arranges them. The set is chosen first, best tips first under the caller's budget; batching only
-arranges it. Batches order work and never decide correctness: the executor validates every read.
+In: the pool's news and the access sets of its transactions. Out: an `Offer`: candidates in execution order and the
+plan that arranges them. The engine's builder holds the executable transactions and is kept by what changed; the
+set is chosen first, best tips first under the caller's budget, and batching only arranges it. Batches order work
+and never decide correctness: the executor validates every read.
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from collections import OrderedDict
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeAlias
 
-from parallelpool._core import Batch, BatchPlan, find_conflicts, plan_batches
+from parallelpool._core import (
+    Batch,
+    BatchBuilder,
+    BatchPlan,
+    BatchVerification,
+    find_conflicts,
+    verify_batch,
+)
 from parallelpool.access import AccessBook, AccessSet
 from parallelpool.chain import CallRequest, CoreChain, Header
 from parallelpool.engine import Lane
-from parallelpool.events import EventBus, HeadChanged, TransactionDropped, TransactionsPromoted
-from parallelpool.transaction import Transaction
+from parallelpool.events import (
+    EventBus,
+    HeadChanged,
+    Resync,
+    TransactionAdmitted,
+    TransactionDropped,
+    TransactionsPromoted,
+    TransactionsQueued,
+)
+from parallelpool.transaction import PooledTransaction, Transaction
 
-__all__ = ["Batch", "BatchFigures", "BatchPlan", "Batches", "Offer", "Selection", "TxBatch", "Verdict"]
+__all__ = [
+    "Batch",
+    "BatchFigures",
+    "BatchPlan",
+    "BatchVerification",
+    "Batches",
+    "Dependency",
+    "HotSpot",
+    "Offer",
+    "OfferedBatch",
+    "Selection",
+    "TxBatch",
+    "Verdict",
+]
 
 MIN_BATCH_SIZE = 64
 MAX_BATCH_SIZE = 256
@@ -29,6 +59,18 @@ REPLAN_S = 0.1
 
 VERDICT_LIMIT = 1_024
 """Pending transactions that a verdict compares with, best tips first."""
+
+NEWS_WAITING = 65_536
+"""Events of the pool between two plans; beyond, the pool is read anew."""
+
+PLANS_AT_MOST = 8
+"""Plans of one offer: what was chosen may have left meanwhile, or its accesses be other ones than was thought."""
+
+REMEMBERED_BATCHES = 4_096
+"""Batches that can be asked for by their id after they were offered, the latest."""
+
+Strategy: TypeAlias = Literal["tip", "width", "latency", "fifo"]
+"""Which come first; all but `fifo` choose by tip and differ in how they arrange what was chosen."""
 
 Conflict: TypeAlias = tuple[bytes, bytes, str, bytes | None, str, str]
 """As `_core.find_conflicts`: (hash of the other, address, field, slot, kind there, kind here)."""
@@ -42,13 +84,17 @@ class Selection:
     """Wei per gas that tips are counted at; default: the next block's."""
     max_gas: int | None = None
     """Declared gas of all candidates; default: the head's gas limit."""
+    max_blob_gas: int | None = None
     max_bytes: int | None = None
     max_transactions: int | None = None
     min_tip: int | None = None
     """Wei per gas."""
     batch_size: int | None = None
     min_batch_size: int | None = None
+    strategy: Strategy = "tip"
     senders: frozenset[bytes] = frozenset()
+    exclude_transactions: frozenset[bytes] = frozenset()
+    """Hashes of what stays back, and with it its sender's later nonces: what others have leased."""
     exclude_addresses: frozenset[bytes] = frozenset()
     """Candidates that touch one of these accounts stay back."""
     exclude_locations: frozenset[tuple[bytes, bytes]] = frozenset()
@@ -101,12 +147,62 @@ class Offer:
     @property
     def parallelizable(self) -> frozenset[bytes]:
         """Hashes of the candidates that stand in parallel batches."""
+        hashes = self.plan.candidates
         return frozenset(
-            self.candidates[index].hash
+            hashes[index]
             for batch in self.plan.batches
             if batch.kind == "parallel"
             for index in batch.members
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedBatch:
+    """A batch that was offered, and the offer that it stood in."""
+
+    offer: Offer
+    index: int
+    """Its place among the plan's batches."""
+
+    @property
+    def batch(self) -> Batch:
+        """The engine's batch; its members point into the offer's candidates."""
+        return self.offer.plan.batches[self.index]
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """Its members."""
+        return tuple(self.offer.candidates[member] for member in self.batch.members)
+
+
+@dataclass(frozen=True, slots=True)
+class HotSpot:
+    """A location, or a whole account, at which pending transactions must keep an order."""
+
+    address: bytes
+    field: str | None
+    """`nonce`, `balance`, `code` or `storage`; `None` for a whole account."""
+    slot: bytes | None
+    readers: int
+    changers: int
+    """Transactions that credit or debit without looking."""
+    writers: int
+    queue: int
+    """All of them."""
+    waiting_gas: int
+    """Sum of their predicted gas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A pending transaction that must come before another, with one reason."""
+
+    hash: bytes
+    address: bytes
+    field: str
+    slot: bytes | None
+    kind_there: str
+    kind_here: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +244,7 @@ class PoolView(Container[bytes], Protocol):
     @property
     def sequence(self) -> int: ...
     def pending_best(self, base_fee: int | None, /) -> Iterator[Transaction]: ...
+    def pooled(self) -> list[PooledTransaction]: ...
 
 
 class ChainView(Protocol):
@@ -159,32 +256,88 @@ class ChainView(Protocol):
     def next_base_fee(self, number: int | None = None, /) -> int | None: ...
 
 
-@dataclass(slots=True)
-class _Budget:
-    """Counts down while candidates are chosen."""
+class _Mirror:
+    """
+    The engine's builder, kept in step with the pool by its events.
 
-    gas: int
-    size: int | None
-    transactions: int | None
-    spent_senders: set[bytes] = field(default_factory=set)
+    Between `begin` and the next one nothing changes. Where events were lost, the pool is read anew.
+    """
 
-    def take(self, tx: Transaction) -> bool:
-        """Whether `tx` fits; if not, its sender's later nonces may not be taken either."""
-        fits = (
-            tx.sender not in self.spent_senders
-            and tx.gas_limit <= self.gas
-            and (self.size is None or tx.size <= self.size)
-            and (self.transactions is None or self.transactions > 0)
+    def __init__(self, chain: ChainView, pool: PoolView, events: EventBus) -> None:
+        self._chain = chain
+        self._pool = pool
+        self._news = events.subscribe(
+            TransactionAdmitted,
+            TransactionsPromoted,
+            TransactionsQueued,
+            TransactionDropped,
+            Resync,
+            capacity=NEWS_WAITING,
         )
-        if not fits:
-            self.spent_senders.add(tx.sender)
-            return False
-        self.gas -= tx.gas_limit
-        if self.size is not None:
-            self.size -= tx.size
-        if self.transactions is not None:
-            self.transactions -= 1
-        return True
+        self._is_stale = True
+        self._head: bytes | None = None
+        self._arrivals: dict[bytes, int] = {}
+        self._next = 1
+        self.builder = BatchBuilder()
+        self.transactions: dict[bytes, Transaction] = {}
+        """By hash: what the builder holds."""
+
+    def catch_up(self) -> None:
+        """Takes over what has happened to pool and head."""
+        removed: dict[bytes, None] = {}
+        added: dict[bytes, Transaction] = {}
+        for event in self._news.drain():
+            match event:
+                case Resync():
+                    self._is_stale = True
+                case TransactionAdmitted(pooled):
+                    self._arrivals[pooled.hash] = pooled.arrival
+                case TransactionsPromoted(transactions):
+                    added.update((tx.hash, tx) for tx in transactions)
+                case TransactionsQueued(transactions):
+                    for tx in transactions:
+                        added.pop(tx.hash, None)
+                        removed[tx.hash] = None
+                case TransactionDropped(departure):
+                    added.pop(departure.hash, None)
+                    removed[departure.hash] = None
+                    self._arrivals.pop(departure.hash, None)
+        if self._is_stale:
+            self._read_anew()
+        else:
+            self._take(removed, added)
+        head = self._chain.head().hash
+        if head != self._head:
+            self.builder.change_head(self._next, base_fee=self._chain.next_base_fee())
+            self._next += 1
+            self._head = head
+
+    def learn(self, access_sets: Sequence[AccessSet]) -> bool:
+        """Takes access sets over; whether any of them says something new."""
+        self._next += 1
+        return self.builder.apply(self._next - 1, access_sets=access_sets) > 0
+
+    def drop(self, hashes: Sequence[bytes]) -> None:
+        """Takes out what the pool no longer has, though its news are still on their way."""
+        self._take(dict.fromkeys(hashes), {})
+
+    def _take(self, removed: dict[bytes, None], added: dict[bytes, Transaction]) -> None:
+        gone = [tx_hash for tx_hash in removed if self.transactions.pop(tx_hash, None) is not None]
+        new = {tx_hash: tx for tx_hash, tx in added.items() if tx_hash not in self.transactions}
+        if not gone and not new:
+            return
+        # One without a known arrival was admitted before the others of its delta were.
+        additions = [(tx, self._arrivals.get(tx_hash, 0), None) for tx_hash, tx in new.items()]
+        self.builder.apply(self._next, removed=gone, added=additions)
+        self._next += 1
+        self.transactions.update(new)
+
+    def _read_anew(self) -> None:
+        self.builder, self._next, self._head = BatchBuilder(), 1, None
+        self.transactions = {}
+        self._arrivals = {pooled.hash: pooled.arrival for pooled in self._pool.pooled()}
+        self._take({}, {tx.hash: tx for tx in self._pool.pending_best(None)})
+        self._is_stale = False
 
 
 class Batches:
@@ -196,6 +349,7 @@ class Batches:
         pool: PoolView,
         access: AccessBook,
         lane: Lane,
+        events: EventBus,
         *,
         batch_size: int,
         min_batch_size: int,
@@ -209,7 +363,9 @@ class Batches:
         self._batch_size = batch_size
         self._min_batch_size = min_batch_size
         self._planning = asyncio.Lock()
+        self._mirror = _Mirror(chain, pool, events)
         self._last: tuple[tuple[bytes, int, int], Offer] | None = None
+        self._offered: OrderedDict[bytes, OfferedBatch] = OrderedDict()
 
     @property
     def batch_size(self) -> int:
@@ -230,9 +386,9 @@ class Batches:
 
         The offer for the default selection is kept until head, pool or batch size change.
         """
-        if selection is not None and selection != Selection():
-            return await self._plan(selection)
         async with self._planning:
+            if selection is not None and selection != Selection():
+                return await self._plan(selection)
             key = (self._chain.head().hash, self._pool.sequence, self._batch_size)
             if self._last is None or self._last[0] != key:
                 self._last = (key, await self._plan(Selection()))
@@ -285,68 +441,126 @@ class Batches:
             largest_batch=max(sizes, default=0),
         )
 
+    # -- questions about what is pending or was offered
+
+    def find(self, batch_id: bytes, /) -> OfferedBatch | None:
+        """A batch that was offered lately, still on offer or not."""
+        return self._offered.get(batch_id)
+
+    def containing(self, tx_hash: bytes, /) -> OfferedBatch | None:
+        """The batch of the present default offer that a transaction stands in."""
+        if self._last is None:
+            return None
+        offer = self._last[1]
+        try:
+            candidate = offer.plan.candidates.index(tx_hash)
+        except ValueError:
+            return None
+        homes = (index for index, batch in enumerate(offer.plan.batches) if candidate in batch.members)
+        return OfferedBatch(offer, next(homes))
+
+    async def hottest(self, limit: int, /, *, by: Literal["address", "slot"]) -> tuple[HotSpot, ...]:
+        """Where most pending transactions must keep an order, most first. Access sets are those of the last offers."""
+        await self.current()
+        spots = await self._lane.run(self._mirror.builder.hottest, limit, by=by)
+        return tuple(HotSpot(*spot) for spot in spots)
+
+    async def dependencies(self, tx_hash: bytes, limit: int, /) -> tuple[Dependency, ...] | None:
+        """
+        Better paid pending transactions that this one must follow, the nearest first.
+
+        `None` if it is not executable or cannot pay the base fee.
+        """
+        await self.current()
+        found = await self._lane.run(self._mirror.builder.dependencies, tx_hash, limit)
+        return None if found is None else tuple(Dependency(*edge) for edge in found)
+
+    async def verify(
+        self,
+        transactions: Sequence[Transaction],
+        /,
+        *,
+        beneficiary: bytes | None = None,
+        orders: int = 4,
+        seed: int = 0,
+        gas_cap: int | None = None,
+    ) -> BatchVerification:
+        """
+        Holds transactions against the promise of a parallel batch, on the head.
+
+        `gas_cap` bounds their declared gas; default: the head's gas limit. Raises CoreInvalidArgument above it,
+        and for a transaction that is there twice.
+        """
+        return await self._lane.run(
+            verify_batch,
+            self._chain.core,
+            self._beneficiary if beneficiary is None else beneficiary,
+            transactions,
+            orders=orders,
+            seed=seed,
+            gas_cap=self._chain.head().gas_limit if gas_cap is None else gas_cap,
+        )
+
+    # -- planning
+
     async def _plan(self, selection: Selection) -> Offer:
         parent, sequence = self._chain.head(), self._pool.sequence
-        chosen, withheld = self._choose(selection, parent)
-        access_sets = await self._access.of(chosen)
-        if selection.exclude_addresses or selection.exclude_locations:
-            kept = _without_excluded(chosen, access_sets, selection)
-            withheld = withheld or len(kept) < len(chosen)
-            chosen, access_sets = [chosen[index] for index in kept], [access_sets[index] for index in kept]
-        plan = await self._lane.run(
-            plan_batches,
+        self._mirror.catch_up()
+        has_exclusions = bool(selection.exclude_addresses or selection.exclude_locations)
+        # Who touches what is known once access sets are there, so exclusions come second.
+        wanted = replace(selection, exclude_addresses=frozenset(), exclude_locations=frozenset())
+        plan, chosen, access_sets = await self._build_with_access(wanted, parent)
+        if has_exclusions:
+            plan, chosen, access_sets = await self._build_with_access(selection, parent)
+        offer = Offer(parent, chosen, access_sets, plan, sequence, plan.withheld)
+        self._remember(offer)
+        return offer
+
+    async def _build_with_access(
+        self, selection: Selection, parent: Header
+    ) -> tuple[BatchPlan, tuple[Transaction, ...], tuple[AccessSet, ...]]:
+        """
+        A plan of which every candidate is pooled and has its access set of this head.
+
+        Heads that come faster than plans end it with what there is: the executor validates all of it.
+        """
+        tries = PLANS_AT_MOST
+        while True:
+            tries -= 1
+            plan = await self._build(selection, parent)
+            gone = [tx_hash for tx_hash in plan.candidates if tx_hash not in self._pool]
+            if gone and tries:
+                self._mirror.drop(gone)
+                continue
+            chosen = tuple(self._mirror.transactions[tx_hash] for tx_hash in plan.candidates)
+            access_sets = tuple(await self._access.of(chosen))
+            if not self._mirror.learn(access_sets) or not tries:
+                return plan, chosen, access_sets
+
+    async def _build(self, selection: Selection, parent: Header) -> BatchPlan:
+        return await self._lane.run(
+            self._mirror.builder.build,
             self._chain.core,
             parent.hash,
             self._beneficiary,
-            chosen,
-            access_sets,
             batch_size=selection.batch_size or self._batch_size,
             min_batch_size=selection.min_batch_size or self._min_batch_size,
+            strategy=selection.strategy,
+            at_base_fee=selection.base_fee,
+            max_gas=selection.max_gas if selection.max_gas is not None else parent.gas_limit,
+            max_blob_gas=selection.max_blob_gas,
+            max_bytes=selection.max_bytes,
+            max_transactions=selection.max_transactions,
+            min_tip=selection.min_tip or 0,
+            senders=tuple(selection.senders),
+            exclude_transactions=tuple(selection.exclude_transactions),
+            exclude_addresses=tuple(selection.exclude_addresses),
+            exclude_locations=tuple(selection.exclude_locations),
         )
-        return Offer(parent, tuple(chosen), tuple(access_sets), plan, sequence, withheld)
 
-    def _choose(self, selection: Selection, parent: Header) -> tuple[list[Transaction], bool]:
-        """Candidates by tip under the budget, and whether something was kept back."""
-        base_fee = selection.base_fee if selection.base_fee is not None else self._chain.next_base_fee()
-        gas = selection.max_gas if selection.max_gas is not None else parent.gas_limit
-        budget = _Budget(gas, selection.max_bytes, selection.max_transactions)
-        chosen: list[Transaction] = []
-        withheld = False
-        for tx in self._pool.pending_best(base_fee):
-            if selection.senders and tx.sender not in selection.senders:
-                continue
-            if selection.min_tip is not None and _effective_tip(tx, base_fee) < selection.min_tip:
-                budget.spent_senders.add(tx.sender)
-                withheld = True
-            elif budget.take(tx):
-                chosen.append(tx)
-            else:
-                withheld = True
-                if budget.transactions == 0 or budget.gas < 21_000:
-                    break
-        return chosen, withheld
-
-
-def _effective_tip(tx: Transaction, base_fee: int | None) -> int:
-    if base_fee is None:
-        return tx.max_priority_fee_per_gas
-    return min(tx.max_priority_fee_per_gas, tx.max_fee_per_gas - base_fee)
-
-
-def _without_excluded(
-    chosen: Sequence[Transaction], access_sets: Iterable[AccessSet], selection: Selection
-) -> list[int]:
-    """Indices of what touches nothing excluded; a sender's later nonces fall with an earlier one."""
-    kept: list[int] = []
-    fallen: set[bytes] = set()
-    for index, (tx, access_set) in enumerate(zip(chosen, access_sets, strict=True)):
-        touches = not access_set.is_known or any(
-            address in selection.exclude_addresses
-            or (slot is not None and (address, slot) in selection.exclude_locations)
-            for address, _, slot, _ in access_set.accesses
-        )
-        if touches or tx.sender in fallen:
-            fallen.add(tx.sender)
-        else:
-            kept.append(index)
-    return kept
+    def _remember(self, offer: Offer) -> None:
+        for index, batch in enumerate(offer.plan.batches):
+            self._offered[batch.batch_id] = OfferedBatch(offer, index)
+            self._offered.move_to_end(batch.batch_id)
+        while len(self._offered) > REMEMBERED_BATCHES:
+            self._offered.popitem(last=False)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from parallelpool import _core
 
-Action = Literal["run", "list", "export", "state-root"]
+Action = Literal["run", "list", "export", "state-root", "batching"]
 
 DEFAULT_SEED = 0x7061_7261_6C6C_656C
 """Of published figures."""
@@ -63,6 +63,8 @@ def main(options: BenchOptions) -> int:
                 _export(options)
             case "state-root":
                 _state_root(options)
+            case "batching":
+                _batching(options)
             case "run":
                 _run(options)
     except _core.CoreInvalidArgument as error:
@@ -112,6 +114,16 @@ def _state_root(options: BenchOptions) -> None:
             _figure(row["commitMs"] * each),
         )
     _console().print(table)
+
+
+def _batching(options: BenchOptions) -> None:
+    document, text = _core.bench_batching(
+        options.names, rounds=options.rounds, scale=options.scale, seed=options.seed
+    )
+    if options.as_json:
+        _print_document(options, {"batching": orjson.loads(document)})
+    else:
+        print(text)
 
 
 def _export(options: BenchOptions) -> None:

@@ -41,6 +41,7 @@ parallelpool: a geth-compatible parallel transaction pool daemon
   parallelpool explain [flags] BLOCK...           say why blocks run as parallel as they do
   parallelpool bench run [flags] [NAME...|FILE...] time workloads: plain revm, serial, parallel
   parallelpool bench list|state-root|export NAME FILE
+  parallelpool bench batching [flags] [mainnet]   time the batch builder; its batches on recorded blocks
   parallelpool dumpconfig [flags]                 print the settings in force as TOML
   parallelpool version                            print the version
 
@@ -94,6 +95,7 @@ BENCH_ACTIONS: Final[dict[str, tuple[int, int]]] = {
     "list": (0, 0),
     "export": (2, 2),
     "state-root": (0, 0),
+    "batching": (0, 1),
 }
 """Fewest and most words after each."""
 
@@ -237,7 +239,9 @@ def _bench(words: Sequence[str], programs: Programs) -> int:
     if action not in BENCH_ACTIONS:
         problems.append(f"bench: {action!r} is none of {', '.join(BENCH_ACTIONS)}")
     elif not fewest <= len(names) <= most:
-        takes = {"export": "a workload's name and a file"}.get(action, "nothing more")
+        takes = {"export": "a workload's name and a file", "batching": "mainnet or nothing"}.get(
+            action, "nothing more"
+        )
         problems.append(f"bench {action}: takes {takes}")
     if values["threads"] == ():
         problems.append("--threads: names no number")

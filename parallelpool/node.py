@@ -172,6 +172,7 @@ class _Parts:
             self.pool,
             self.access,
             lanes.hints,
+            self.events,
             batch_size=config.parallel.batchsize,
             min_batch_size=config.parallel.minbatchsize,
             beneficiary=config.miner.etherbase,

@@ -32,5 +32,12 @@ def bench_export(name: str, path: str, /, *, scale: float, seed: int) -> None:
 def bench_state_root(*, rounds: int, scale: float, seed: int) -> bytes:
     """Measures state root and commit in a temporary folder: the result's `stateRoot`."""
 
+def bench_batching(words: Sequence[str], /, *, rounds: int, scale: float, seed: int) -> tuple[bytes, str]:
+    """
+    Measures the batch builder: no words: its times; `mainnet`: what its batches are worth on recorded blocks.
+
+    (JSON, a table for people). Raises CoreInvalidArgument for other words, and where no recorded blocks are.
+    """
+
 def bench_conditions(command_line: Sequence[str], /, *, rounds: int, scale: float, seed: int) -> bytes:
     """Machine, build and command: the result's `conditions`."""

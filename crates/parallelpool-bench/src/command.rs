@@ -6,9 +6,10 @@ use std::str::FromStr;
 use parallelpool_core::error::CoreError;
 use parallelpool_core::workers::Workers;
 
+use crate::batching::{self, BatchingReport};
 use crate::file;
 use crate::measure::{Plan, Way, measure};
-use crate::report::{Conditions, Report, WorkloadReport};
+use crate::report::{self, Conditions, Report, WorkloadReport};
 use crate::workloads::{self, FAMILIES, Making, Workload};
 use crate::{model, state_root, table};
 
@@ -17,6 +18,7 @@ parallelpool-bench list
 parallelpool-bench run [NAME...|FILE...|FOLDER...] [flags]    time workloads by every way of executing them
 parallelpool-bench export NAME FILE [flags]                   write {env, preState, transactions}; .gz packs
 parallelpool-bench state-root [flags]                         time state root and commit
+parallelpool-bench batching [mainnet] [flags]                 time the batch builder; its batches on recorded blocks
 parallelpool-bench model [NAME...|FILE...|FOLDER...] [flags]  measure components, and model up to 32 cores
 
   --threads 1,2   thread counts of the parallel engine
@@ -145,6 +147,7 @@ pub fn main(words: &[String]) -> Result<(), Problem> {
         "export" => export(&Flags::read(rest)?)?,
         "state-root" => measure_state_root(words, &Flags::read(rest)?)?,
         "model" => model(words, &Flags::read(rest)?)?,
+        "batching" => measure_batching(&Flags::read(rest)?)?,
         _ => return Err(Problem::wrong_use(format!("unknown command {command:?}\n{USAGE}"))),
     }
     Ok(())
@@ -224,6 +227,35 @@ fn model(words: &[String], flags: &Flags) -> Result<(), Problem> {
         report.model.push(row);
     }
     finish(&report, flags)
+}
+
+fn measure_batching(flags: &Flags) -> Result<(), Problem> {
+    let workers = Workers::new(0)?;
+    let report = batching_report(&flags.words, flags.rounds, &flags.making(&workers)?)?;
+    if flags.json {
+        println!("{}", report::to_json(&report));
+    } else {
+        println!("{}", report.text());
+    }
+    Ok(())
+}
+
+/// Times of the builder, or with the word `mainnet` what its batches are worth on recorded blocks.
+pub fn batching_report(
+    words: &[String],
+    rounds: usize,
+    making: &Making<'_>,
+) -> Result<BatchingReport, CoreError> {
+    match words {
+        [] => {
+            let speed = batching::measure_speed(rounds, making.scale, making.seed);
+            Ok(BatchingReport { speed, recorded: Vec::new() })
+        }
+        [word] if word == "mainnet" => {
+            Ok(BatchingReport { speed: Vec::new(), recorded: batching::measure_recorded(making)? })
+        }
+        _ => Err(CoreError::InvalidArgument(format!("batching: takes mainnet or nothing, not {words:?}"))),
+    }
 }
 
 fn report(words: &[String], flags: &Flags) -> Report {

@@ -7,6 +7,7 @@
 //! baseline     a plain revm loop over such a block: the neutral measure
 //! equality     that all ways of executing it come to the same
 //! measure      samples of each way, in interleaved rounds    (lists, state_root: what is around it)
+//! batching     how fast batches are built, and what they are worth
 //! model        what more cores than there are would do, from measured components
 //! report       figures and the JSON document                 (table, machine)
 //! command      the command line
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod baseline;
+pub mod batching;
 pub mod command;
 pub mod contracts;
 pub mod equality;

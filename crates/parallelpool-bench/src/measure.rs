@@ -400,8 +400,12 @@ fn dependencies(block: &BenchBlock, workers: &Workers) -> Result<Vec<Vec<u32>>, 
     let plan = batching::plan(&candidates, options, |address| {
         state.account(address).map(|account| account.unwrap_or_default().balance)
     })?;
-    let narrow = |list: Vec<usize>| list.into_iter().filter_map(|index| u32::try_from(index).ok()).collect();
-    Ok(plan.dependencies.into_iter().map(narrow).collect())
+    // A plan runs some behind the others; this block does not.
+    let mut dependencies = plan.dependencies();
+    for (index, earlier) in dependencies.iter_mut().enumerate() {
+        earlier.retain(|&other| (other as usize) < index);
+    }
+    Ok(dependencies)
 }
 
 fn refused(block: &BenchBlock, reason: &str) -> CoreError {

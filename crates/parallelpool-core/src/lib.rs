@@ -6,7 +6,7 @@
 //! raw bytes
 //!   -> tx           decode, hash, recover the sender              (tx::decode, tx::recover)
 //!   -> predictions  what it would read and write                  (access, preexecute)
-//!   -> batching     which transactions may run side by side
+//!   -> batching     which transactions may run side by side      (verify: whether they really may)
 //!   -> executor     a given block, or one made from candidates    (block, ledger, system)
 //!   -> serial       its transactions in order: the oracle
 //!      parallel     the same result on all cores
@@ -62,4 +62,5 @@ pub mod store;
 pub mod system;
 pub mod trie;
 pub mod tx;
+pub mod verify;
 pub mod workers;

@@ -194,6 +194,11 @@ impl PreExecution<'_> {
                 }
             }
         }
+        for address in &execution.observed.whole {
+            for field in [Field::Nonce, Field::Code] {
+                access.add(*address, field, Access::READ);
+            }
+        }
         for (address, outflow) in &execution.observed.outflow {
             access.add(*address, Field::Balance, Access::DEBIT);
             let entry = access.debits.entry(*address).or_default();

@@ -71,6 +71,24 @@ pub fn bench_state_root(
     Ok(convert::bytes(py, document))
 }
 
+/// Measures the batch builder: its times, or with the word `mainnet` its batches on recorded blocks.
+#[pyfunction]
+#[pyo3(signature = (words, /, *, rounds, scale, seed))]
+pub fn bench_batching(
+    py: Python<'_>,
+    words: Vec<String>,
+    rounds: usize,
+    scale: f64,
+    seed: u64,
+) -> PyResult<(Bound<'_, PyBytes>, String)> {
+    let (document, text) = detached(py, || {
+        let workers = Workers::new(0)?;
+        let report = command::batching_report(&words, rounds, &Making::of_size(&workers, scale, seed)?)?;
+        Ok((to_json(&report), report.text()))
+    })?;
+    Ok((convert::bytes(py, document), text))
+}
+
 /// Machine, build and command.
 #[pyfunction]
 #[pyo3(signature = (command_line, /, *, rounds, scale, seed))]

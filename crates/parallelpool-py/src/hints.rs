@@ -1,13 +1,16 @@
 //! Access sets and batches as Python sees them.
 
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use parallelpool_core::access::AccessSet;
-use parallelpool_core::batching::{BatchKind, Candidate, Plan, PlanOptions, batch_id, plan};
+use parallelpool_core::access::{AccessSet, Conflict};
+use parallelpool_core::batching::{Candidate, Plan, PlanOptions, plan};
+use parallelpool_core::error::CoreError;
 use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::state::StateView;
 use parallelpool_core::tx::{SharedTransaction, Tag};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::analysis::field_parts;
@@ -87,6 +90,16 @@ pub struct PyBatch {
     inner: parallelpool_core::batching::Batch,
 }
 
+impl PyBatch {
+    fn all(plan: &Plan, chain_id: u64, parent_hash: B256) -> Vec<Self> {
+        let named = |batch: &parallelpool_core::batching::Batch| Self {
+            batch_id: plan.batch_id(batch, chain_id, parent_hash),
+            inner: batch.clone(),
+        };
+        plan.batches.iter().map(named).collect()
+    }
+}
+
 #[pymethods]
 impl PyBatch {
     #[getter]
@@ -119,45 +132,90 @@ impl PyBatch {
     }
 }
 
-/// Candidates, arranged. Held in Python form: a plan is read many times and never changed.
+/// Candidates, arranged. What is asked for is held in Python form: a plan is read many times and
+/// never changed.
 #[pyclass(frozen, name = "BatchPlan", module = "parallelpool._core")]
-#[derive(Debug)]
 pub struct PyBatchPlan {
+    plan: Arc<Plan>,
     batches: Py<PyTuple>,
-    groups: Py<PyTuple>,
-    dependencies: Py<PyTuple>,
+    groups: PyOnceLock<Py<PyTuple>>,
+    dependencies: PyOnceLock<Py<PyTuple>>,
+}
+
+impl Debug for PyBatchPlan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.plan.fmt(formatter)
+    }
 }
 
 #[pymethods]
 impl PyBatchPlan {
     #[getter]
+    fn candidates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.plan.candidates.iter().map(|hash| convert::bytes(py, hash)))
+    }
+    #[getter]
     fn batches(&self, py: Python<'_>) -> Py<PyTuple> {
         self.batches.clone_ref(py)
     }
     #[getter]
-    fn groups(&self, py: Python<'_>) -> Py<PyTuple> {
-        self.groups.clone_ref(py)
+    fn withheld(&self) -> bool {
+        self.plan.withheld
     }
     #[getter]
-    fn dependencies(&self, py: Python<'_>) -> Py<PyTuple> {
-        self.dependencies.clone_ref(py)
+    fn critical_path_gas(&self) -> u64 {
+        self.plan.critical_path_gas()
+    }
+    #[getter]
+    fn groups(&self, py: Python<'_>) -> PyResult<Py<PyTuple>> {
+        self.lists(py, &self.groups, Plan::groups)
+    }
+    #[getter]
+    fn dependencies(&self, py: Python<'_>) -> PyResult<Py<PyTuple>> {
+        self.lists(py, &self.dependencies, Plan::dependencies)
     }
 }
 
 impl PyBatchPlan {
-    fn new(py: Python<'_>, plan: Plan, ids: Vec<B256>) -> PyResult<Self> {
-        let tuples = |lists: Vec<Vec<usize>>| -> PyResult<Py<PyTuple>> {
-            let rows: PyResult<Vec<_>> = lists.iter().map(|list| PyTuple::new(py, list)).collect();
-            Ok(PyTuple::new(py, rows?)?.unbind())
-        };
-        let batches = plan.batches.into_iter().zip(ids);
-        let batches: Vec<_> = batches.map(|(inner, batch_id)| PyBatch { batch_id, inner }).collect();
+    /// `plan` with the ids of its batches, which are worked out off the GIL with it.
+    pub fn new(py: Python<'_>, plan: Plan, batches: Vec<PyBatch>) -> PyResult<Self> {
         Ok(Self {
+            plan: Arc::new(plan),
             batches: PyTuple::new(py, batches)?.unbind(),
-            groups: tuples(plan.groups)?,
-            dependencies: tuples(plan.dependencies)?,
+            groups: PyOnceLock::new(),
+            dependencies: PyOnceLock::new(),
         })
     }
+
+    fn lists(
+        &self,
+        py: Python<'_>,
+        held: &PyOnceLock<Py<PyTuple>>,
+        make: impl FnOnce(&Plan) -> Vec<Vec<u32>> + Send,
+    ) -> PyResult<Py<PyTuple>> {
+        let made = held.get_or_try_init(py, || {
+            let lists = detached(py, || Ok(make(&self.plan)))?;
+            let rows: PyResult<Vec<_>> = lists.iter().map(|list| PyTuple::new(py, list)).collect();
+            PyResult::Ok(PyTuple::new(py, rows?)?.unbind())
+        })?;
+        Ok(made.clone_ref(py))
+    }
+}
+
+/// Plans, and names the batches.
+pub fn planned(
+    chain_id: u64,
+    parent_hash: B256,
+    plan: Result<Plan, CoreError>,
+) -> Result<(Plan, Vec<PyBatch>), CoreError> {
+    let plan = plan?;
+    let batches = PyBatch::all(&plan, chain_id, parent_hash);
+    Ok((plan, batches))
+}
+
+/// What the head's accounts have.
+pub fn balance_in(view: &dyn StateView) -> impl FnMut(&Address) -> Result<U256, CoreError> {
+    move |address| Ok(view.account(address)?.map_or(U256::ZERO, |account| account.balance))
 }
 
 /// Arranges candidates into batches.
@@ -188,23 +246,12 @@ pub fn plan_batches(
     let transactions = transactions?;
     let sets: Vec<Arc<AccessSet>> = access_sets.iter().map(|set| Arc::clone(&set.inner)).collect();
     let chain = chain.get()?;
-    let (plan, ids) = detached(py, move || {
+    let (plan, batches) = detached(py, move || {
         let view = chain.at_head().snapshot;
         let candidates: Vec<Candidate<'_>> = transactions.iter().zip(&sets).map(candidate).collect();
-        let plan = plan(&candidates, options, |address: &Address| {
-            Ok::<U256, parallelpool_core::error::CoreError>(
-                view.account(address)?.map_or(U256::ZERO, |account| account.balance),
-            )
-        })?;
-        let chain_id = chain.spec().chain_id;
-        let ids = plan
-            .batches
-            .iter()
-            .map(|batch| id_of(chain_id, parent_hash, batch.kind, &batch.members, &candidates));
-        let ids = ids.collect();
-        Ok((plan, ids))
+        planned(chain.spec().chain_id, parent_hash, plan(&candidates, options, balance_in(&*view)))
     })?;
-    PyBatchPlan::new(py, plan, ids)
+    PyBatchPlan::new(py, plan, batches)
 }
 
 fn candidate<'a>((tx, access): (&'a SharedTransaction, &'a Arc<AccessSet>)) -> Candidate<'a> {
@@ -217,18 +264,8 @@ fn candidate<'a>((tx, access): (&'a SharedTransaction, &'a Arc<AccessSet>)) -> C
     }
 }
 
-fn id_of(
-    chain_id: u64,
-    parent: B256,
-    kind: BatchKind,
-    members: &[usize],
-    candidates: &[Candidate<'_>],
-) -> B256 {
-    let hashes: Vec<B256> = members.iter().map(|&index| candidates[index].hash).collect();
-    batch_id(chain_id, parent, kind, &hashes)
-}
-
-type ConflictRow<'py> = (
+/// (hash of another, address, field, slot, kind there, kind here)
+pub type ConflictRow<'py> = (
     Bound<'py, PyBytes>,
     Bound<'py, PyBytes>,
     &'static str,
@@ -245,19 +282,15 @@ pub fn find_conflicts<'py>(
     first: Vec<PyRef<'py, PyAccessSet>>,
     second: &PyAccessSet,
 ) -> Vec<ConflictRow<'py>> {
-    let mut rows = Vec::new();
-    for other in &first {
-        for conflict in other.inner.conflicts(&second.inner) {
-            let (field, slot) = field_parts(py, conflict.location.field);
-            rows.push((
-                convert::bytes(py, other.inner.hash),
-                convert::bytes(py, conflict.location.address),
-                field,
-                slot,
-                conflict.first.name(),
-                conflict.second.name(),
-            ));
-        }
-    }
-    rows
+    let conflicts = first
+        .iter()
+        .flat_map(|other| other.inner.conflicts(&second.inner).map(|conflict| (other.inner.hash, conflict)));
+    conflicts.map(|(hash, conflict)| conflict_row(py, hash, &conflict)).collect()
+}
+
+/// A conflict with the transaction `hash`, whose access is the first.
+pub fn conflict_row<'py>(py: Python<'py>, hash: B256, conflict: &Conflict) -> ConflictRow<'py> {
+    let (field, slot) = field_parts(py, conflict.location.field);
+    let address = convert::bytes(py, conflict.location.address);
+    (convert::bytes(py, hash), address, field, slot, conflict.first.name(), conflict.second.name())
 }

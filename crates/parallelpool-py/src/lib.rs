@@ -13,6 +13,7 @@ mod access_lists;
 mod analysis;
 mod bench;
 mod blocks;
+mod builder;
 mod chain;
 mod convert;
 mod detach;
@@ -25,6 +26,7 @@ mod replay;
 mod rules;
 mod simulation;
 mod transaction;
+mod verify;
 mod workers;
 
 #[global_allocator]
@@ -37,9 +39,13 @@ mod _core {
     #[pymodule_export]
     use crate::analysis::{PyAnalysis, PyModelAnalysis, PyParallelism, analyse};
     #[pymodule_export]
-    use crate::bench::{bench_conditions, bench_export, bench_run, bench_state_root, bench_workloads};
+    use crate::bench::{
+        bench_batching, bench_conditions, bench_export, bench_run, bench_state_root, bench_workloads,
+    };
     #[pymodule_export]
     use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
+    #[pymodule_export]
+    use crate::builder::PyBatchBuilder;
     #[pymodule_export]
     use crate::chain::{PyAccount, PyChain};
     #[pymodule_export]
@@ -63,6 +69,8 @@ mod _core {
     use crate::simulation::{PyCallOutcome, PyCallRequest};
     #[pymodule_export]
     use crate::transaction::{PyAuthorization, PyDecodeRejection, PyTransaction, decode_transactions};
+    #[pymodule_export]
+    use crate::verify::{PyBatchVerification, verify_batch};
     #[pymodule_export]
     use crate::workers::{PyWorkers, keccak256, panic_inside, spin};
 

@@ -1,46 +1,51 @@
-//! Arranges candidates into batches: antichains of the conflict order, and what must stay in line.
+//! Pending transactions into batches: antichains of the conflict order, and what must stay in line.
 //!
-//! In: candidates in execution order (best tips first, nonce order per sender) with their access
-//! sets. Out: batches in commit order, the conflict components, and each candidate's direct
-//! dependencies. Inside a parallel batch no two members conflict, no sender occurs twice, and
-//! escrow holds for the set, so any order gives the same state. Hints decide only this order.
+//! In: the pool's executable transactions with their access sets, as sequenced deltas. Out: a
+//! [`Plan`]: the transactions chosen under the caller's budgets, in batches in commit order. The set
+//! is chosen first and batching only arranges it. Inside a parallel batch no two members conflict,
+//! no sender occurs twice, and escrow holds for the set, so any order gives the same state.
+//!
+//! The way through this module:
+//!
+//! ```text
+//! builder      deltas in; entries, sender chains, price order   (locations, order)
+//! select       which ones, under budgets and exclusions
+//! arrange      the level of each one; escrow by running sums
+//! cut          levels into batches, and which follow which
+//! graph        the other views of a plan: groups, dependencies
+//! contention   what the pool meets at: hot locations, who waits for whom
+//! adaptive     a batch size from what execution observed
+//! ```
 
-mod escrow;
-mod groups;
-mod levels;
+mod adaptive;
+mod arrange;
+mod builder;
+mod contention;
+mod cut;
+mod graph;
+mod locations;
+mod order;
+mod select;
+
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use alloy_rlp::{Encodable, Header as RlpHeader};
 
 use crate::access::AccessSet;
 use crate::primitives::{Address, B256, U256, keccak256};
 
-pub use groups::components;
+pub use adaptive::{AdaptiveSize, Observed};
+pub use builder::{Builder, Delta, OutOfSequence, Pooled};
+pub use contention::{Contention, Dependency, HotSpot};
+pub use graph::MAX_DEPENDENCIES;
+pub use order::Strategy;
+pub use select::Selection;
 
-/// One candidate as the planner sees it.
-#[derive(Debug, Clone, Copy)]
-pub struct Candidate<'a> {
-    /// Transaction hash.
-    pub hash: B256,
-    /// Sender.
-    pub sender: Address,
-    /// Declared gas.
-    pub gas_limit: u64,
-    /// Tagged SEQUENTIAL by its sender.
-    pub asks_sequential: bool,
-    /// What it is expected to touch.
-    pub access: &'a AccessSet,
-}
+use graph::Footprints;
 
-/// How batches are cut.
-#[derive(Debug, Clone, Copy)]
-pub struct PlanOptions {
-    /// Members that close a batch.
-    pub batch_size: usize,
-    /// Fewest members of a parallel batch; what is left over goes sequential.
-    pub min_batch_size: usize,
-    /// Who earns the fees of the block; to observe its balance is to observe every fee.
-    pub beneficiary: Address,
-}
+/// Fewest and most transactions that may close a batch.
+pub const BATCH_SIZES: std::ops::RangeInclusive<usize> = 64..=256;
 
 /// Whether members may run in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,48 +66,58 @@ impl BatchKind {
     }
 }
 
-/// Some candidates, by index.
+/// Some candidates of a plan, by index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Whether order matters inside.
     pub kind: BatchKind,
     /// Indices of candidates.
-    pub members: Vec<usize>,
+    pub members: Vec<u32>,
     /// Indices of earlier batches that hold a predecessor of a member.
-    pub after: Vec<usize>,
+    pub after: Vec<u32>,
     /// Sum of the members' declared gas.
     pub gas_limit: u64,
     /// Sum of the members' predicted gas.
     pub predicted_gas: u64,
-    /// Predicted gas on the longest chain inside.
+    /// The batch's predicted gas when nothing waits for a core: the longest member's if parallel.
     pub critical_path_gas: u64,
 }
 
-/// All candidates, arranged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A chosen set and its arrangement, of one state of pool, head and fees.
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// In commit order.
+    /// The chosen transactions, best first; everything else points here.
+    pub candidates: Vec<B256>,
+    /// In commit order; each candidate stands in exactly one.
     pub batches: Vec<Batch>,
-    /// Connected components of the conflict graph, each ascending. Candidates of unknown access
-    /// may conflict with anything: they share one component.
-    pub groups: Vec<Vec<usize>>,
-    /// For each candidate, earlier ones that it conflicts with directly: the latest per location.
-    pub dependencies: Vec<Vec<usize>>,
+    /// More exists, but budgets, fees or exclusions kept it back.
+    pub withheld: bool,
+    /// What the candidates touch.
+    footprints: Footprints,
 }
 
-/// Arranges `candidates`; `balance` tells an account's wei on the state that the plan starts from.
-///
-/// Time is linear in the number of accesses, but for sorting.
-pub fn plan<E>(
-    candidates: &[Candidate<'_>],
-    options: PlanOptions,
-    balance: impl FnMut(&Address) -> Result<U256, E>,
-) -> Result<Plan, E> {
-    let placement = levels::assign(candidates, options.beneficiary, balance)?;
-    let mut batches = cut(candidates, &placement, options);
-    let dependencies = placement.dependencies;
-    link(&mut batches, &dependencies, candidates.len());
-    Ok(Plan { batches, groups: groups::components(candidates, options.beneficiary), dependencies })
+impl Plan {
+    /// Candidates, batch after batch.
+    pub fn execution_order(&self) -> impl Iterator<Item = u32> + '_ {
+        self.batches.iter().flat_map(|batch| batch.members.iter().copied())
+    }
+
+    /// Predicted gas of the longest way through the batches, each taking its own critical path and
+    /// beginning when those it follows are done.
+    pub fn critical_path_gas(&self) -> u64 {
+        let mut done: Vec<u64> = Vec::with_capacity(self.batches.len());
+        for batch in &self.batches {
+            let begin = batch.after.iter().map(|&earlier| done[earlier as usize]).max().unwrap_or(0);
+            done.push(begin.saturating_add(batch.critical_path_gas));
+        }
+        done.into_iter().max().unwrap_or(0)
+    }
+
+    /// The id of one of the batches; see [`batch_id`].
+    pub fn batch_id(&self, batch: &Batch, chain_id: u64, parent_hash: B256) -> B256 {
+        let hashes: Vec<B256> = batch.members.iter().map(|&at| self.candidates[at as usize]).collect();
+        batch_id(chain_id, parent_hash, batch.kind, &hashes)
+    }
 }
 
 /// The id that anyone can compute: `keccak256(rlp([version, chainId, parentHash, kind, [hash...]]))`.
@@ -123,82 +138,76 @@ pub fn batch_id(chain_id: u64, parent_hash: B256, kind: BatchKind, members: &[B2
     keccak256(out)
 }
 
-/// Levels into batches: full ones, a smaller rest, and single leftovers one after another.
-fn cut(candidates: &[Candidate<'_>], placement: &levels::Placement, options: PlanOptions) -> Vec<Batch> {
-    let batch_size = options.batch_size.max(1);
-    let mut batches: Vec<Batch> = Vec::new();
-    for level in &placement.levels {
-        for chunk in level.chunks(batch_size) {
-            if chunk.len() >= options.min_batch_size.max(1) {
-                batches.push(batch(candidates, BatchKind::Parallel, chunk));
-            } else {
-                append_sequential(candidates, &mut batches, chunk, batch_size);
-            }
-        }
-    }
-    append_sequential(candidates, &mut batches, &placement.sequential, batch_size);
-    batches
+/// One candidate of [`plan`].
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Transaction hash.
+    pub hash: B256,
+    /// Sender.
+    pub sender: Address,
+    /// Declared gas.
+    pub gas_limit: u64,
+    /// Tagged SEQUENTIAL by its sender.
+    pub asks_sequential: bool,
+    /// What it is expected to touch.
+    pub access: &'a AccessSet,
 }
 
-/// Puts `members` behind what is there, filling up a sequential batch that stands last.
-fn append_sequential(
+/// How [`plan`] cuts batches.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanOptions {
+    /// Members that close a batch.
+    pub batch_size: usize,
+    /// Fewest members of a parallel batch; what is left over goes sequential.
+    pub min_batch_size: usize,
+    /// Who earns the fees of the block; to observe its balance is to observe every fee.
+    pub beneficiary: Address,
+}
+
+/// Arranges all of `candidates`, which come in execution order (nonce order per sender).
+///
+/// For a list that somebody else chose: the pool's own is kept by a [`Builder`], of which this is
+/// a first and only build. `balance` gives what accounts have at the start, for escrow.
+pub fn plan<E>(
     candidates: &[Candidate<'_>],
-    batches: &mut Vec<Batch>,
-    members: &[usize],
-    batch_size: usize,
-) {
-    let mut rest = members;
-    if let Some(last) = batches.last_mut().filter(|last| last.kind == BatchKind::Sequential) {
-        let (fill, after) = rest.split_at(rest.len().min(batch_size.saturating_sub(last.members.len())));
-        let joined = [last.members.as_slice(), fill].concat();
-        *last = batch(candidates, BatchKind::Sequential, &joined);
-        rest = after;
-    }
-    batches.extend(rest.chunks(batch_size).map(|chunk| batch(candidates, BatchKind::Sequential, chunk)));
-}
-
-fn batch(candidates: &[Candidate<'_>], kind: BatchKind, members: &[usize]) -> Batch {
-    let gas = || members.iter().map(|&index| candidates[index].access.gas_used);
-    let predicted_gas = gas().fold(0, u64::saturating_add);
-    Batch {
-        kind,
-        members: members.to_vec(),
-        after: Vec::new(),
-        gas_limit: members.iter().map(|&index| candidates[index].gas_limit).fold(0, u64::saturating_add),
-        predicted_gas,
-        critical_path_gas: match kind {
-            BatchKind::Parallel => gas().max().unwrap_or(0),
-            BatchKind::Sequential => predicted_gas,
-        },
-    }
-}
-
-/// Fills in `after`. A sequential batch may hold members of unknown access, so it follows all
-/// earlier batches and all later ones follow it.
-fn link(batches: &mut [Batch], dependencies: &[Vec<usize>], candidates: usize) {
-    let mut home = vec![usize::MAX; candidates];
-    for (index, batch) in batches.iter().enumerate() {
-        for &member in &batch.members {
-            home[member] = index;
-        }
-    }
-    for index in 0..batches.len() {
-        let mut after: Vec<usize> = if batches[index].kind == BatchKind::Sequential {
-            (0..index).collect()
-        } else {
-            let predecessors = batches[index].members.iter().flat_map(|&member| &dependencies[member]);
-            let sequential = (0..index).filter(|&earlier| batches[earlier].kind == BatchKind::Sequential);
-            predecessors
-                .map(|&member| home[member])
-                .filter(|&batch| batch < index)
-                .chain(sequential)
-                .collect()
+    options: PlanOptions,
+    balance: impl FnMut(&Address) -> Result<U256, E>,
+) -> Result<Plan, E> {
+    let mut builder = Builder::new();
+    let added = candidates.iter().enumerate().map(|(place, candidate)| {
+        let pooled = Pooled {
+            hash: candidate.hash,
+            sender: candidate.sender,
+            // The order of the list is the order of the nonces.
+            nonce: place as u64,
+            arrival: place as u64,
+            gas_limit: candidate.gas_limit,
+            asks_sequential: candidate.asks_sequential,
+            ..Pooled::default()
         };
-        after.sort_unstable();
-        after.dedup();
-        batches[index].after = after;
+        (pooled, candidate.access)
+    });
+    builder.add_all(added);
+    let selection = Selection {
+        strategy: Strategy::Fifo,
+        batch_size: options.batch_size,
+        min_batch_size: options.min_batch_size,
+        beneficiary: options.beneficiary,
+        ..Selection::default()
+    };
+    builder.build(&selection, balance)
+}
+
+/// As [`plan`], where every account can pay for whatever its transactions may need.
+pub fn plan_without_escrow(candidates: &[Candidate<'_>], options: PlanOptions) -> Plan {
+    match plan(candidates, options, |_| Ok::<_, Infallible>(U256::MAX)) {
+        Ok(plan) => plan,
+        Err(never) => match never {},
     }
 }
+
+/// An access set as the builder keeps and shares it.
+pub type SharedAccess = Arc<AccessSet>;
 
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,11 @@ use crate::chainspec::Rules;
 use crate::error::CoreError;
 use crate::predictions::{Expected, Ground, Predictions};
 use crate::preexecute::PreExecution;
+use crate::primitives::Address;
 use crate::record::AccessRecord;
 use crate::state::StateView;
 use crate::tx::SharedTransaction;
+use crate::verify::{Setting, Verification, VerifyOptions, verify_batch};
 
 impl Chain {
     /// What is expected of pooled transactions, and the runs that it comes from.
@@ -73,5 +75,17 @@ impl Chain {
         let block = self.pending_environment(&head.header)?;
         let rules = self.spec.rules_in(&block);
         Ok((head, block, rules))
+    }
+
+    /// Holds a batch against its promise, as part of the next block with this beneficiary.
+    pub fn verify_batch(
+        &self,
+        transactions: &[SharedTransaction],
+        beneficiary: Address,
+        options: &VerifyOptions,
+    ) -> Result<Verification, CoreError> {
+        let (head, block, rules) = self.next_block()?;
+        let block = BlockContext { beneficiary, ..block };
+        verify_batch(&Setting { rules: &rules, block: &block, view: &*head.snapshot }, transactions, options)
     }
 }

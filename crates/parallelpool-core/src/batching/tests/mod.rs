@@ -1,10 +1,13 @@
 //! What a plan promises, on hand-made access sets and on random ones.
 
+mod choice;
+mod incremental;
+
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::access::{Access, AccessSource, Field};
+use crate::access::{Access, AccessSource, Field, Location};
 
 const BENEFICIARY: Address = Address::repeat_byte(0xbe);
 const OPTIONS: PlanOptions = PlanOptions { batch_size: 64, min_batch_size: 2, beneficiary: BENEFICIARY };
@@ -62,7 +65,7 @@ fn slot(index: u64) -> Field {
     Field::Storage(U256::from(index))
 }
 
-fn kinds(plan: &Plan) -> Vec<(BatchKind, Vec<usize>)> {
+fn kinds(plan: &Plan) -> Vec<(BatchKind, Vec<u32>)> {
     plan.batches.iter().map(|batch| (batch.kind, batch.members.clone())).collect()
 }
 
@@ -76,7 +79,7 @@ fn independent_candidates_share_one_parallel_batch() {
     let plan = pool.plan(OPTIONS, 0);
 
     assert_eq!(kinds(&plan), [(BatchKind::Parallel, vec![0, 1, 2, 3, 4])]);
-    assert_eq!(plan.groups.len(), 5);
+    assert_eq!(plan.groups().len(), 5);
     assert_eq!(plan.batches[0].critical_path_gas, 50_000);
     assert_eq!(plan.batches[0].gas_limit, 250_000);
 }
@@ -91,8 +94,8 @@ fn writers_of_one_slot_follow_one_another() {
     let plan = pool.plan(OPTIONS, 0);
 
     assert_eq!(kinds(&plan), [(BatchKind::Sequential, vec![0, 1, 2, 3])]);
-    assert_eq!(plan.dependencies, [vec![], vec![0], vec![1], vec![2]]);
-    assert_eq!(plan.groups, [vec![0, 1, 2, 3]]);
+    assert_eq!(plan.dependencies(), [vec![], vec![0], vec![1], vec![2]]);
+    assert_eq!(plan.groups(), [vec![0, 1, 2, 3]]);
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn an_observer_of_the_beneficiary_conflicts_with_every_fee() {
     let plan = pool.plan(OPTIONS, 0);
 
     assert!(plan.batches.iter().all(|batch| batch.kind == BatchKind::Sequential));
-    assert_eq!(plan.groups, [vec![0, 1, 2]]);
+    assert_eq!(plan.groups(), [vec![0, 1, 2]]);
 }
 
 #[test]
@@ -147,8 +150,10 @@ fn unknown_and_tagged_sequential_candidates_run_behind_the_others_with_their_sen
 
     let plan = pool.plan(OPTIONS, 0);
 
-    assert_eq!(kinds(&plan), [(BatchKind::Parallel, vec![1, 3]), (BatchKind::Sequential, vec![0, 2, 4, 5])]);
+    // The tagged one gave up its place before the reader of what it writes.
+    assert_eq!(kinds(&plan), [(BatchKind::Parallel, vec![1, 3, 5]), (BatchKind::Sequential, vec![0, 2, 4])]);
     assert_eq!(plan.batches[1].after, [0]);
+    assert_eq!(plan.dependencies()[tagged], [5]);
 }
 
 #[test]
@@ -228,51 +233,119 @@ fn random_pool(rng: &mut SmallRng) -> Pool {
     pool
 }
 
+/// The candidate's accesses and what every transaction does: count up its sender's nonce, pay a fee.
+fn accesses_of(candidate: &Candidate<'_>) -> Vec<(Location, Access)> {
+    let fee = (Location { address: BENEFICIARY, field: Field::Balance }, Access::CREDIT);
+    let nonce = (Location { address: candidate.sender, field: Field::Nonce }, Access::WRITE);
+    let known = candidate.access.accesses.iter().filter(|_| candidate.access.is_known());
+    known.map(|(location, access)| (*location, *access)).chain([fee, nonce]).collect()
+}
+
 fn check(pool: &Pool, plan: &Plan, options: PlanOptions, wei: u64, seed: u64) {
     let candidates = pool.candidates();
-    let full: Vec<_> = candidates.iter().map(|one| levels::accesses_of(one, BENEFICIARY)).collect();
+    let full: Vec<_> = candidates.iter().map(accesses_of).collect();
     let conflict = |a: usize, b: usize| {
-        candidates[a].sender == candidates[b].sender
-            || full[a].iter().any(|(at, x)| {
-                // The implicit fee is the same account in both: credits commute.
-                full[b].iter().any(|(there, y)| at == there && x.conflicts_with(*y))
-            })
+        full[a].iter().any(|(at, x)| full[b].iter().any(|(there, y)| at == there && x.conflicts_with(*y)))
     };
     let mut position = vec![None; candidates.len()];
     let mut order = 0;
     for (index, batch) in plan.batches.iter().enumerate() {
         assert!(!batch.members.is_empty() && batch.members.len() <= options.batch_size, "seed {seed}");
         for &member in &batch.members {
-            assert!(position[member].replace((order, index)).is_none(), "seed {seed}: {member} twice");
+            let before = position[member as usize].replace((order, index));
+            assert!(before.is_none(), "seed {seed}: {member} twice");
             order += 1;
         }
         if batch.kind == BatchKind::Parallel {
             assert!(batch.members.len() >= options.min_batch_size, "seed {seed}");
             for (at, &a) in batch.members.iter().enumerate() {
-                assert!(candidates[a].access.is_known() && !candidates[a].asks_sequential, "seed {seed}");
+                let candidate = &candidates[a as usize];
+                assert!(candidate.access.is_known() && !candidate.asks_sequential, "seed {seed}");
                 for &b in &batch.members[at + 1..] {
-                    assert!(!conflict(a, b), "seed {seed}: {a} and {b} share a batch");
+                    assert!(!conflict(a as usize, b as usize), "seed {seed}: {a} and {b} share a batch");
                 }
             }
         }
     }
     assert_eq!(order, candidates.len(), "seed {seed}: every candidate has its place");
+    let position: Vec<(usize, usize)> = position.into_iter().flatten().collect();
+    let groups = plan.groups();
+    let group_of = |one: usize| groups.iter().position(|group| group.contains(&(one as u32)));
+    let dependencies = plan.dependencies();
     for a in 0..candidates.len() {
         for b in a + 1..candidates.len() {
-            let (first, second) = (position[a].expect("placed"), position[b].expect("placed"));
-            if conflict(a, b) && candidates[a].access.is_known() && candidates[b].access.is_known() {
-                assert!(first.0 < second.0, "seed {seed}: {b} overtakes {a}");
-                let group = plan.groups.iter().position(|group| group.contains(&a));
-                assert_eq!(group, plan.groups.iter().position(|group| group.contains(&b)), "seed {seed}");
+            if !conflict(a, b) {
+                continue;
+            }
+            assert_eq!(group_of(a), group_of(b), "seed {seed}");
+            let runs_last = candidates[a].asks_sequential || !candidates[a].access.is_known();
+            let gave_up_its_place = runs_last && candidates[a].sender != candidates[b].sender;
+            if !gave_up_its_place {
+                assert!(position[a].0 < position[b].0, "seed {seed}: {b} overtakes {a}");
+            }
+            let (first, second) = if position[a].0 < position[b].0 { (a, b) } else { (b, a) };
+            assert!(follows(&dependencies, second, first), "seed {seed}: {second} must wait for {first}");
+            let after: Vec<Vec<u32>> = plan.batches.iter().map(|batch| batch.after.clone()).collect();
+            let (earlier, later) = (position[first].1, position[second].1);
+            assert!(
+                earlier == later || follows(&after, later, earlier),
+                "seed {seed}: {later} after {earlier}"
+            );
+        }
+    }
+    // Who does not find enough in a purse follows all who use that balance.
+    let takes_from = |a: usize, b: usize| {
+        let touches =
+            |who: &Address| full[b].iter().any(|(at, _)| at.address == *who && at.field == Field::Balance);
+        pool.sets[a].debits.keys().any(touches)
+    };
+    let related = |a: usize, b: usize| conflict(a, b) || takes_from(a, b) || takes_from(b, a);
+    for (b, dependencies) in dependencies.iter().enumerate() {
+        for &a in dependencies {
+            assert!(related(a as usize, b), "seed {seed}: {b} does not depend on {a}");
+            assert!(position[a as usize].0 < position[b].0, "seed {seed}");
+        }
+    }
+    check_after(plan, &candidates, &related, seed);
+    check_escrow(pool, plan, wei, seed);
+}
+
+/// Whether `later` waits for `earlier`, directly or through others.
+fn follows(graph: &[Vec<u32>], later: usize, earlier: usize) -> bool {
+    let (mut seen, mut open) = (vec![false; graph.len()], vec![later]);
+    while let Some(node) = open.pop() {
+        for &before in &graph[node] {
+            if before as usize == earlier {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[before as usize], true) {
+                open.push(before as usize);
             }
         }
     }
-    for (b, dependencies) in plan.dependencies.iter().enumerate() {
-        for &a in dependencies {
-            assert!(a < b && conflict(a, b), "seed {seed}: {b} does not depend on {a}");
+    false
+}
+
+/// A batch waits for real predecessors only; unknown accesses may be any.
+fn check_after(
+    plan: &Plan,
+    candidates: &[Candidate<'_>],
+    conflict: &impl Fn(usize, usize) -> bool,
+    seed: u64,
+) {
+    let is_unknown =
+        |batch: &Batch| batch.members.iter().any(|&member| !candidates[member as usize].access.is_known());
+    for (index, batch) in plan.batches.iter().enumerate() {
+        for &earlier in &batch.after {
+            assert!((earlier as usize) < index, "seed {seed}");
+            let before = &plan.batches[earlier as usize];
+            let meets = |&a: &u32| batch.members.iter().any(|&b| conflict(a as usize, b as usize));
+            assert!(
+                is_unknown(batch) || is_unknown(before) || before.members.iter().any(meets),
+                "seed {seed}: batch {index} does not follow {earlier}"
+            );
         }
     }
-    check_escrow(pool, plan, wei, seed);
 }
 
 /// Whatever runs side by side, and all parallel batches together, can pay from the start balance.
@@ -280,7 +353,7 @@ fn check_escrow(pool: &Pool, plan: &Plan, wei: u64, seed: u64) {
     let mut spent = std::collections::BTreeMap::<Address, U256>::new();
     for batch in plan.batches.iter().filter(|batch| batch.kind == BatchKind::Parallel) {
         for &member in &batch.members {
-            for (who, required) in &pool.sets[member].debits {
+            for (who, required) in &pool.sets[member as usize].debits {
                 *spent.entry(*who).or_default() += *required;
             }
         }

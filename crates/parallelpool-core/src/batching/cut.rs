@@ -1,0 +1,143 @@
+//! Levels into batches, and which batch follows which.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::arrange::IN_LINE;
+use super::builder::Entry;
+use super::graph::{Footprints, Runs};
+use super::order::Strategy;
+use super::{Batch, BatchKind, Selection};
+
+/// Cuts each level at the batch size. A rest that is large enough is a smaller parallel batch;
+/// what is left over of the levels, and then what is in line, goes sequential.
+pub(super) fn cut(
+    entries: &[Entry],
+    chosen: &[u32],
+    levels: &[u32],
+    footprints: &Footprints,
+    selection: &Selection,
+) -> Vec<Batch> {
+    let mut cutter = Cutter { entries, chosen, size: selection.batch_size.max(1), batches: Vec::new() };
+    let (mut rows, in_line) = rows(levels);
+    let depth = rows.len();
+    for row in &mut rows {
+        if selection.strategy == Strategy::Latency {
+            row.sort_by_key(|&index| std::cmp::Reverse(entries[chosen[index as usize] as usize].gas_used));
+        }
+        for members in row.chunks(cutter.size) {
+            if members.len() >= selection.min_batch_size.max(1) {
+                cutter.push(BatchKind::Parallel, members);
+            } else {
+                cutter.append_sequential(members);
+            }
+        }
+    }
+    cutter.append_sequential(&in_line);
+    let mut batches = cutter.batches;
+    if depth > 1 || batches.iter().any(|batch| batch.kind == BatchKind::Sequential) {
+        link(&mut batches, footprints);
+    }
+    batches
+}
+
+/// Indices by level, each level in order, and those in line.
+fn rows(levels: &[u32]) -> (Vec<Vec<u32>>, Vec<u32>) {
+    let mut counts: Vec<u32> = Vec::new();
+    let mut waiting = 0;
+    for &level in levels {
+        if level == IN_LINE {
+            waiting += 1;
+            continue;
+        }
+        if counts.len() <= level as usize {
+            counts.resize(level as usize + 1, 0);
+        }
+        counts[level as usize] += 1;
+    }
+    let mut rows: Vec<Vec<u32>> = counts.iter().map(|&count| Vec::with_capacity(count as usize)).collect();
+    let mut in_line = Vec::with_capacity(waiting);
+    for (index, &level) in levels.iter().enumerate() {
+        match level {
+            IN_LINE => in_line.push(index as u32),
+            level => rows[level as usize].push(index as u32),
+        }
+    }
+    (rows, in_line)
+}
+
+struct Cutter<'a> {
+    entries: &'a [Entry],
+    chosen: &'a [u32],
+    size: usize,
+    batches: Vec<Batch>,
+}
+
+impl Cutter<'_> {
+    fn push(&mut self, kind: BatchKind, members: &[u32]) {
+        let mut batch = Batch {
+            kind,
+            members: members.to_vec(),
+            after: Vec::new(),
+            gas_limit: 0,
+            predicted_gas: 0,
+            critical_path_gas: 0,
+        };
+        self.add_gas(&mut batch, members);
+        self.batches.push(batch);
+    }
+
+    /// Puts `members` behind what is there, filling up a sequential batch that stands last.
+    fn append_sequential(&mut self, members: &[u32]) {
+        let mut rest = members;
+        if let Some(mut last) = self.batches.pop_if(|last| last.kind == BatchKind::Sequential) {
+            let (fill, after) = rest.split_at(rest.len().min(self.size.saturating_sub(last.members.len())));
+            last.members.extend_from_slice(fill);
+            self.add_gas(&mut last, fill);
+            self.batches.push(last);
+            rest = after;
+        }
+        for members in rest.chunks(self.size) {
+            self.push(BatchKind::Sequential, members);
+        }
+    }
+
+    fn add_gas(&self, batch: &mut Batch, members: &[u32]) {
+        for &index in members {
+            let entry = &self.entries[self.chosen[index as usize] as usize];
+            batch.gas_limit = batch.gas_limit.saturating_add(entry.pooled.gas_limit);
+            batch.predicted_gas = batch.predicted_gas.saturating_add(entry.gas_used);
+            batch.critical_path_gas = match batch.kind {
+                BatchKind::Parallel => batch.critical_path_gas.max(entry.gas_used),
+                BatchKind::Sequential => batch.predicted_gas,
+            };
+        }
+    }
+}
+
+/// Fills in `after`: batches that hold a predecessor of a member. One with members of unknown
+/// access follows all before it, and all behind it follow it.
+fn link(batches: &mut [Batch], footprints: &Footprints) {
+    let mut table: HashMap<u32, Runs, RandomState> = HashMap::default();
+    let mut barrier: Option<u32> = None;
+    for (index, batch) in batches.iter_mut().enumerate() {
+        let is_unknown = batch.members.iter().any(|&member| !footprints.is_known(member as usize));
+        let mut after: Vec<u32> =
+            if is_unknown { (0..index as u32).collect() } else { barrier.into_iter().collect() };
+        // Looked up before any member enters: members of one batch are no predecessors here.
+        for &member in &batch.members {
+            for &(place, class) in footprints.of(member as usize) {
+                if !is_unknown && let Some(runs) = table.get(&place) {
+                    after.extend(runs.before(class).iter().filter(|&&earlier| earlier != index as u32));
+                }
+                table.entry(place).or_default().enter(class, index as u32);
+            }
+        }
+        if is_unknown {
+            barrier = Some(index as u32);
+        }
+        after.sort_unstable();
+        after.dedup();
+        batch.after = after;
+    }
+}

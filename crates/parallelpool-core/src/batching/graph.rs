@@ -1,0 +1,194 @@
+//! The other views of a plan: connected components, and direct dependencies.
+//!
+//! Both come from what the candidates touch and are worked out when they are asked for. No pair is
+//! looked at, so a popular location costs no more than its accesses.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::Plan;
+use super::locations::Class;
+
+/// Direct dependencies listed per candidate, the latest: an observer behind a thousand credits
+/// would else name them all. `after` is whole.
+pub const MAX_DEPENDENCIES: usize = 256;
+
+/// What each candidate touches, by number of location.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Footprints {
+    uses: Vec<(u32, Class)>,
+    ends: Vec<u32>,
+    /// (runs in line, access is known)
+    flags: Vec<(bool, bool)>,
+}
+
+impl Footprints {
+    pub(super) fn with_capacity(candidates: usize) -> Self {
+        Self {
+            uses: Vec::with_capacity(candidates * 6),
+            ends: Vec::with_capacity(candidates),
+            flags: Vec::with_capacity(candidates),
+        }
+    }
+
+    pub(super) fn push(&mut self, place: u32, class: Class) {
+        self.uses.push((place, class));
+    }
+
+    /// Ends a candidate's footprint.
+    pub(super) fn close(&mut self, is_sequential: bool, is_known: bool) {
+        self.ends.push(self.uses.len() as u32);
+        self.flags.push((is_sequential, is_known));
+    }
+
+    /// A candidate's uses, its sender's nonce first.
+    pub(super) fn of(&self, candidate: usize) -> &[(u32, Class)] {
+        let start = candidate.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.uses[start as usize..self.ends[candidate] as usize]
+    }
+
+    /// Makes a candidate's use of a location one that commutes with nothing.
+    pub(super) fn raise(&mut self, candidate: usize, place: u32) {
+        let start = candidate.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let uses = &mut self.uses[start as usize..self.ends[candidate] as usize];
+        if let Some(used) = uses.iter_mut().find(|(used, _)| *used == place) {
+            used.1 = Class::Write;
+        }
+    }
+
+    pub(super) fn is_sequential(&self, candidate: usize) -> bool {
+        self.flags[candidate].0
+    }
+
+    pub(super) fn is_known(&self, candidate: usize) -> bool {
+        self.flags[candidate].1
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// The last two runs of a location: accesses that commute with one another, and before them such
+/// that conflict with all of these.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    class: Class,
+    current: Vec<u32>,
+    previous: Vec<u32>,
+}
+
+impl Runs {
+    /// Whom an access of `class` follows directly.
+    pub(super) fn before(&self, class: Class) -> &[u32] {
+        if class.conflicts_with(self.class) { &self.current } else { &self.previous }
+    }
+
+    /// Notes an access by `who`, each of whom comes in one piece.
+    pub(super) fn enter(&mut self, class: Class, who: u32) {
+        if class.conflicts_with(self.class) && !self.current.is_empty() {
+            self.previous = std::mem::take(&mut self.current);
+        }
+        self.class = class;
+        if self.current.last() != Some(&who) {
+            self.current.push(who);
+        }
+    }
+}
+
+type Table<T> = HashMap<u32, T, RandomState>;
+
+impl Plan {
+    /// Connected components of the conflict graph: independent of each other, serial inside. Each
+    /// ascending, ordered by their first member. Unknown accesses are one component.
+    pub fn groups(&self) -> Vec<Vec<u32>> {
+        let footprints = &self.footprints;
+        let mut sets = DisjointSets::new(footprints.len());
+        // Where a location is replaced, or changed and observed, all who touch it are connected.
+        let mut locations: Table<(Option<Class>, Vec<u32>)> = Table::default();
+        let mut unknown = None;
+        for index in 0..footprints.len() {
+            for &(place, class) in footprints.of(index) {
+                let (all, members) = locations.entry(place).or_default();
+                *all = Some(all.map_or(class, |all| all.with(class)));
+                members.push(index as u32);
+            }
+            if !footprints.is_known(index) {
+                sets.join(index as u32, *unknown.get_or_insert(index as u32));
+            }
+        }
+        for (all, members) in locations.values() {
+            if *all == Some(Class::Write) {
+                members.windows(2).for_each(|pair| sets.join(pair[0], pair[1]));
+            }
+        }
+        sets.into_components()
+    }
+
+    /// For each candidate the ones that it follows directly, ascending: those that run before it,
+    /// conflict with it, and of which no other one between them says the same. At most
+    /// [`MAX_DEPENDENCIES`], the latest to run.
+    pub fn dependencies(&self) -> Vec<Vec<u32>> {
+        let mut dependencies = vec![Vec::new(); self.candidates.len()];
+        let mut table: Table<Runs> = Table::default();
+        let mut place_of = vec![0_u32; self.candidates.len()];
+        for (place, index) in self.execution_order().enumerate() {
+            place_of[index as usize] = place as u32;
+            let found = &mut dependencies[index as usize];
+            for &(location, class) in self.footprints.of(index as usize) {
+                let runs = table.entry(location).or_default();
+                let before = runs.before(class);
+                found.extend_from_slice(&before[before.len().saturating_sub(MAX_DEPENDENCIES)..]);
+                runs.enter(class, index);
+            }
+            found.sort_unstable();
+            found.dedup();
+            if found.len() > MAX_DEPENDENCIES {
+                found.sort_unstable_by_key(|&earlier| std::cmp::Reverse(place_of[earlier as usize]));
+                found.truncate(MAX_DEPENDENCIES);
+                found.sort_unstable();
+            }
+        }
+        dependencies
+    }
+}
+
+/// Union-find with path halving.
+struct DisjointSets {
+    parent: Vec<u32>,
+}
+
+impl DisjointSets {
+    fn new(count: usize) -> Self {
+        Self { parent: (0..count as u32).collect() }
+    }
+
+    fn root(&mut self, mut node: u32) -> u32 {
+        while self.parent[node as usize] != node {
+            let above = self.parent[self.parent[node as usize] as usize];
+            self.parent[node as usize] = above;
+            node = above;
+        }
+        node
+    }
+
+    fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        // The smaller index stays root, so components come out ordered by their first member.
+        self.parent[a.max(b) as usize] = a.min(b);
+    }
+
+    fn into_components(mut self) -> Vec<Vec<u32>> {
+        let mut place = vec![u32::MAX; self.parent.len()];
+        let mut components: Vec<Vec<u32>> = Vec::new();
+        for node in 0..self.parent.len() as u32 {
+            let root = self.root(node) as usize;
+            if place[root] == u32::MAX {
+                place[root] = components.len() as u32;
+                components.push(Vec::new());
+            }
+            components[place[root] as usize].push(node);
+        }
+        components
+    }
+}
