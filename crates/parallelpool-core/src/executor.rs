@@ -18,6 +18,7 @@ use crate::error::{CoreError, StateError};
 use crate::parallel;
 use crate::primitives::{B256, Bytes};
 use crate::serial::{self, Caller, Job, JobOutcome};
+use crate::state::joined::Changed;
 use crate::state::overlay::Overlay;
 use crate::state::{StateChanges, StateView};
 use crate::system;
@@ -138,46 +139,41 @@ impl Executor {
         let mut overlay = Overlay::new(state);
         let mut touched = list.is_on().then(Vec::new);
         system::before_transactions(spec, rules, block, &mut overlay, &mut touched)?;
-        let mut changes_before = StateChanges::default();
-        if job.options.keep_transaction_changes || list.is_on() {
-            changes_before = overlay.clone().into_changes()?;
-        }
+        let mut changes_before = overlay.clone().into_changes()?;
         list.surroundings(0, state, &changes_before, &touched.unwrap_or_default())?;
         let mut done = self.transactions(job, &list, &overlay)?;
         list.transactions(&overlay, &done.transaction_changes, &mut done.transaction_touched)?;
-        overlay.apply(&done.changes);
-        let requests = self.after_transactions(spec, job, &done, &mut overlay, &mut list)?;
+        let changed = Changed::new(&overlay, std::mem::take(&mut done.changes));
+        let (requests, changes_after) = self.after_transactions(spec, job, &done, &changed, &mut list)?;
+        let changes = changed.join(state, &changes_before, &changes_after)?;
         let (outcome, included, left_out) = assemble(done, job.options);
         if !job.options.keep_transaction_changes {
             changes_before = StateChanges::default();
         }
-        let (changes, access_list) = (overlay.into_changes()?, list.finish()?);
+        let access_list = list.finish()?;
         let outcome = BlockOutcome { requests, changes, changes_before, access_list, ..outcome };
         Ok(BuildOutcome { included, left_out, outcome })
     }
 
-    /// What follows the transactions; where a list is wanted, its changes are told apart.
+    /// What follows the transactions: the requests, and what it changed in `state`, which they left.
     fn after_transactions(
         &self,
         spec: &ChainSpec,
         job: &Job<'_>,
         done: &JobOutcome,
-        overlay: &mut Overlay<&dyn StateView>,
+        state: &dyn StateView,
         list: &mut ListCourse<'_>,
-    ) -> Result<Option<Vec<Bytes>>, ExecuteError> {
+    ) -> Result<(Option<Vec<Bytes>>, StateChanges), ExecuteError> {
         let (rules, block, receipts) = (job.rules, job.block, done.ledger.receipts());
-        if !list.is_on() {
-            return Ok(system::after_transactions(spec, rules, block, receipts, overlay, &mut None)?);
-        }
-        let last = BlockAccessIndex::try_from(done.included.len() + 1).expect("far fewer fit a block");
-        let mut touched = Some(Vec::new());
-        let before: &dyn StateView = &*overlay;
-        let mut after = Overlay::new(before);
+        let mut touched = list.is_on().then(Vec::new);
+        let mut after = Overlay::new(state);
         let requests = system::after_transactions(spec, rules, block, receipts, &mut after, &mut touched)?;
         let changes = after.into_changes()?;
-        list.surroundings(last, before, &changes, &touched.unwrap_or_default())?;
-        overlay.apply(&changes);
-        Ok(requests)
+        if let Some(touched) = touched {
+            let last = BlockAccessIndex::try_from(done.included.len() + 1).expect("far fewer fit a block");
+            list.surroundings(last, state, &changes, &touched)?;
+        }
+        Ok((requests, changes))
     }
 
     fn transactions(

@@ -6,6 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use revm::Database;
 use revm::state::{AccountId as AccountHint, AccountInfo};
 
@@ -14,7 +15,7 @@ use super::reads::ReadLog;
 use super::sync::{AtomicBool, Ordering};
 use crate::error::StateError;
 use crate::evm::ExecutionDatabase;
-use crate::primitives::{Address, B256, Bytecode, U256};
+use crate::primitives::{Address, B256, Bytecode, Bytes, U256};
 use crate::state::database::account_info;
 use crate::state::{Account, StateView};
 use crate::tx::RecoveredTransaction;
@@ -52,7 +53,46 @@ pub(super) struct TransactionView<'a, V> {
     log: Option<ReadLog>,
     sender: Option<PredictedSender>,
     /// Codes that this worker has met; spares the view's tables.
-    codes: HashMap<B256, Bytecode, RandomState>,
+    codes: HashMap<B256, HeldCode, RandomState>,
+}
+
+/// A code as one worker holds it.
+///
+/// Whoever runs a code counts as its holder for that time. The count stands beside the code, so threads
+/// that run the same one keep taking the place from each other; after some uses a copy is cheaper.
+#[derive(Debug)]
+struct HeldCode {
+    code: Bytecode,
+    uses: usize,
+    is_own: bool,
+}
+
+/// Bytes of code that are copied, and their jump destinations found, in the time lost by one shared use.
+const BYTES_PER_USE: usize = 64;
+
+impl HeldCode {
+    fn new(code: Bytecode) -> Self {
+        Self { code, uses: 0, is_own: false }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Bytecode {
+        if !self.is_own {
+            self.uses += 1;
+            if self.uses * BYTES_PER_USE >= self.code.len() {
+                self.copy();
+            }
+        }
+        self.code.clone()
+    }
+
+    #[cold]
+    fn copy(&mut self) {
+        self.is_own = true;
+        if self.code.is_legacy() && !self.code.is_empty() {
+            self.code = Bytecode::new_legacy(Bytes::copy_from_slice(self.code.original_byte_slice()));
+        }
+    }
 }
 
 impl<'a, V: StateView> TransactionView<'a, V> {
@@ -118,12 +158,14 @@ impl<V: StateView> Database for TransactionView<'_, V> {
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
-        if let Some(code) = self.codes.get(&code_hash) {
-            return Ok(code.clone());
+        match self.codes.entry(code_hash) {
+            Entry::Occupied(held) => Ok(held.into_mut().take()),
+            Entry::Vacant(place) => {
+                let code = self.memory.code(&code_hash)?;
+                place.insert(HeldCode::new(code.clone()));
+                Ok(code)
+            }
         }
-        let code = self.memory.code(&code_hash)?;
-        self.codes.insert(code_hash, code.clone());
-        Ok(code)
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {

@@ -116,6 +116,18 @@ impl<K, V> ChangeSet<K, V> {
         self.entries.is_empty()
     }
 
+    /// The entry that stands at a place of [`Self::iter`].
+    pub(crate) fn nth(&self, place: usize) -> (&K, &V) {
+        let (key, value) = &self.entries[place];
+        (key, value)
+    }
+
+    /// Takes out the entry at a place; the last one moves there.
+    pub(crate) fn swap_remove(&mut self, place: usize) -> (K, V) {
+        self.is_ascending = self.is_ascending && place + 1 == self.entries.len();
+        self.entries.swap_remove(place)
+    }
+
     /// All, in no order.
     pub fn iter(&self) -> Entries<'_, K, V> {
         self.entries.iter().map(|(key, value)| (key, value))

@@ -2,6 +2,7 @@
 
 mod changes;
 pub mod database;
+pub(crate) mod joined;
 pub mod memory;
 pub mod overlay;
 pub mod recording;
