@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 from parallelpool._core import (
     Batch,
@@ -92,6 +92,8 @@ class Selection:
     batch_size: int | None = None
     min_batch_size: int | None = None
     strategy: Strategy = "tip"
+    beneficiary: bytes | None = None
+    """Who earns the fees of the block that is made of it; default: this daemon's own."""
     senders: frozenset[bytes] = frozenset()
     exclude_transactions: frozenset[bytes] = frozenset()
     """Hashes of what stays back, and with it its sender's later nonces: what others have leased."""
@@ -158,21 +160,20 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class OfferedBatch:
-    """A batch that was offered, and the offer that it stood in."""
+    """A batch that was offered, without the rest of its offer: many are remembered."""
 
-    offer: Offer
-    index: int
-    """Its place among the plan's batches."""
+    parent: Header
+    """The head that it was offered on."""
+    batch: Batch
+    """As the engine made it; its indices point into an offer that may be gone."""
+    transactions: tuple[Transaction, ...]
+    """Its members, in its order."""
 
-    @property
-    def batch(self) -> Batch:
-        """The engine's batch; its members point into the offer's candidates."""
-        return self.offer.plan.batches[self.index]
-
-    @property
-    def transactions(self) -> tuple[Transaction, ...]:
-        """Its members."""
-        return tuple(self.offer.candidates[member] for member in self.batch.members)
+    @classmethod
+    def of(cls, offer: Offer, index: int) -> Self:
+        """The batch of that place in the offer's plan."""
+        batch = offer.plan.batches[index]
+        return cls(offer.parent, batch, tuple(offer.candidates[member] for member in batch.members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,7 +458,7 @@ class Batches:
         except ValueError:
             return None
         homes = (index for index, batch in enumerate(offer.plan.batches) if candidate in batch.members)
-        return OfferedBatch(offer, next(homes))
+        return OfferedBatch.of(offer, next(homes))
 
     async def hottest(self, limit: int, /, *, by: Literal["address", "slot"]) -> tuple[HotSpot, ...]:
         """Where most pending transactions must keep an order, most first. Access sets are those of the last offers."""
@@ -542,7 +543,7 @@ class Batches:
             self._mirror.builder.build,
             self._chain.core,
             parent.hash,
-            self._beneficiary,
+            self._beneficiary if selection.beneficiary is None else selection.beneficiary,
             batch_size=selection.batch_size or self._batch_size,
             min_batch_size=selection.min_batch_size or self._min_batch_size,
             strategy=selection.strategy,
@@ -560,7 +561,7 @@ class Batches:
 
     def _remember(self, offer: Offer) -> None:
         for index, batch in enumerate(offer.plan.batches):
-            self._offered[batch.batch_id] = OfferedBatch(offer, index)
+            self._offered[batch.batch_id] = OfferedBatch.of(offer, index)
             self._offered.move_to_end(batch.batch_id)
         while len(self._offered) > REMEMBERED_BATCHES:
             self._offered.popitem(last=False)

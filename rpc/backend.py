@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from parallelpool.access import AccessSet
-    from parallelpool.batching import BatchPlan, Selection
+    from parallelpool.batching import (
+        BatchPlan,
+        BatchVerification,
+        Dependency,
+        HotSpot,
+        OfferedBatch,
+        Selection,
+    )
     from parallelpool.chain import (
         Account,
         Block,
@@ -118,6 +125,10 @@ PoolContent: TypeAlias = "tuple[Mapping[bytes, Sequence[Transaction]], Mapping[b
 
 class Pool(Protocol):
     """The pool as readers see it: `parallelpool.pool`. Synchronous, touched from the event loop only."""
+
+    @property
+    def sequence(self) -> int:
+        """Snapshot counter, monotone within one run of the daemon."""
 
     def get(self, tx_hash: bytes, /) -> Transaction | None:
         """A pooled transaction, pending or queued."""
@@ -259,6 +270,30 @@ class Batches(Protocol):
 
     def figures(self) -> BatchFigures:
         """Of the last offer that `current` made without a selection."""
+
+    def find(self, batch_id: bytes, /) -> OfferedBatch | None:
+        """A batch that was offered lately, still on offer or not."""
+
+    def containing(self, tx_hash: bytes, /) -> OfferedBatch | None:
+        """The batch of the present default offer that a transaction stands in."""
+
+    async def hottest(self, limit: int, /, *, by: Literal["address", "slot"]) -> Sequence[HotSpot]:
+        """Where most pending transactions must keep an order, most first."""
+
+    async def dependencies(self, tx_hash: bytes, limit: int, /) -> Sequence[Dependency] | None:
+        """Better paid pending transactions that this one must follow; `None` if it cannot be executed now."""
+
+    async def verify(
+        self,
+        transactions: Sequence[Transaction],
+        /,
+        *,
+        beneficiary: bytes | None = None,
+        orders: int = 4,
+        seed: int = 0,
+        gas_cap: int | None = None,
+    ) -> BatchVerification:
+        """Holds transactions against the promise of a parallel batch. Raises CoreInvalidArgument."""
 
 
 # ------------------------------------------------------------------ making blocks

@@ -1,50 +1,54 @@
 """
-The batches on offer as subscribers see them.
+The batches on offer, and where they conflict, as subscribers see them.
 
-In: changes of head and pool. Out: to each listener, the offer that its own filter gives. Changes that come close
-together are told once, equal filters are planned once, and without a listener nothing is planned at all.
+In: changes of head and pool. Out: to each listener, the answer to its own question. Changes that come close
+together are told once, equal questions are answered once, and without a listener nothing is planned at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
 
 from parallelpool.events import HeadChanged, TransactionDropped, TransactionsPromoted
+from rpc.backend import Backend
 from rpc.errors import as_rpc_error
+from rpc.namespaces.parallel_conflicts import ConflictRequest, conflicts_view
 from rpc.offers import COALESCE_S, Offers, View
 
 if TYPE_CHECKING:
-    from parallelpool.events import EventBus
     from rpc.namespaces.parallel_batch_request import BatchRequest
 
 log = structlog.get_logger("parallelpool.rpc")
+
+
+Question: TypeAlias = "BatchRequest | ConflictRequest"
 
 
 class BatchListener(Protocol):
     """One subscription."""
 
     @property
-    def request(self) -> BatchRequest:
-        """What it wants to be offered."""
+    def question(self) -> Question:
+        """What it wants to know."""
 
-    def offered(self, offer: View, /) -> None:
-        """The offer as it is now. Must not wait."""
+    def answered(self, answer: View, /) -> None:
+        """The answer as it is now. Must not wait."""
 
 
 class BatchNews:
     """Looks at the offer when something changed. `run` is the one task that does so."""
 
-    def __init__(self, events: EventBus, offers: Offers) -> None:
-        self._events = events
+    def __init__(self, backend: Backend, offers: Offers) -> None:
+        self._backend = backend
         self._offers = offers
         self._listeners: dict[int, BatchListener] = {}
         self._changed = asyncio.Event()
 
     def add(self, listener: BatchListener) -> None:
-        """Tells `listener` the present offer soon, and every later one."""
+        """Tells `listener` the present answer soon, and every later one."""
         self._listeners[id(listener)] = listener
         self._changed.set()
 
@@ -60,7 +64,7 @@ class BatchNews:
 
     async def _follow(self) -> None:
         kinds = (HeadChanged, TransactionsPromoted, TransactionDropped)
-        with self._events.subscribe(*kinds, capacity=1) as feed:
+        with self._backend.events.subscribe(*kinds, capacity=1) as feed:
             async for _ in feed:
                 self._changed.set()
 
@@ -69,18 +73,21 @@ class BatchNews:
             await self._changed.wait()
             await asyncio.sleep(COALESCE_S)
             self._changed.clear()
-            offers: dict[BatchRequest, View | None] = {}
+            answers: dict[Question, View | None] = {}
             for listener in tuple(self._listeners.values()):
-                if listener.request not in offers:
-                    offers[listener.request] = await self._look(listener.request)
-                offer = offers[listener.request]
-                if offer is not None:
-                    listener.offered(offer)
+                question = listener.question
+                if question not in answers:
+                    answers[question] = await self._answer(question)
+                answer = answers[question]
+                if answer is not None:
+                    listener.answered(answer)
 
-    async def _look(self, request: BatchRequest) -> View | None:
-        """The offer; `None` where none could be made, which the next change repairs."""
+    async def _answer(self, question: Question) -> View | None:
+        """`None` where there is none, which the next change repairs."""
         try:
-            return await self._offers.look(request)
+            if isinstance(question, ConflictRequest):
+                return await conflicts_view(self._backend, question)
+            return await self._offers.look(question)
         except Exception as error:
             if as_rpc_error(error) is None:
                 raise

@@ -1,5 +1,5 @@
 """
-Subscriptions of `parallel_subscribe`: heads, batches with a filter, and departures from the pool.
+Subscriptions of `parallel_subscribe`: heads, batches with a filter, contended places, and departures from the pool.
 
 A client that does not keep up is told so once (`resync`), with everything that is on offer then, instead of losing
 changes in silence.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parallelpool.chain import Header
     from parallelpool.events import Departure
     from rpc.caller import NotificationSink
+    from rpc.namespaces.parallel_conflicts import ConflictRequest
     from rpc.offers import View
 
 OF_ONE_CALL: Final = ("parentHash", "timestamp", "after", "ifNoneMatch", "requestId", "waitMs")
@@ -73,12 +74,12 @@ class OfferedBatches(Subscription):
 
     def __init__(self, outbox: NotificationSink, request: BatchRequest) -> None:
         super().__init__(outbox)
-        self.request = request
+        self.question = request
         self._told: frozenset[Json] = frozenset()
         self._etag: Json = None
         self._has_lost = False
 
-    def offered(self, offer: View, /) -> None:
+    def answered(self, offer: View, /) -> None:
         """Tells the difference from what was told last."""
         if offer["etag"] == self._etag:
             return
@@ -101,3 +102,20 @@ class OfferedBatches(Subscription):
             news["resync"] = True
         self._tell(news)
         self._told, self._etag, self._has_lost = now, offer["etag"], False
+
+
+class Contention(Subscription):
+    """Tells the most contended places whenever they change."""
+
+    namespace = "parallel"
+
+    def __init__(self, outbox: NotificationSink, request: ConflictRequest) -> None:
+        super().__init__(outbox)
+        self.question = request
+        self._told: Json = None
+
+    def answered(self, answer: View, /) -> None:
+        """Tells the whole list; a client that is behind gets the next one."""
+        if answer["locations"] != self._told and not self._outbox.is_behind:
+            self._told = answer["locations"]
+            self._tell(answer)

@@ -72,7 +72,7 @@ class RpcServer:
         self._news = News(backend.chain, backend.events, blocks)
         self._filters = FilterBook(self._news)
         offers = Offers(backend)
-        self._batch_news = BatchNews(backend.events, offers)
+        self._batch_news = BatchNews(backend, offers)
         methods = method_table(backend, blocks, self._filters, offers, settings)
         self._dispatcher = Dispatcher(
             {**methods, **(further_methods or {})},

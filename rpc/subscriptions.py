@@ -14,8 +14,9 @@ from rpc.caller import NotificationSink
 from rpc.errors import InvalidParams, Json, RpcError, SubscriptionNotFound
 from rpc.log_filter import LogFilter, check_future, check_size, is_in_range, log_filter
 from rpc.namespaces.parallel_batch_request import BatchRequest
+from rpc.namespaces.parallel_conflicts import ConflictRequest, conflict_request
 from rpc.news import LogNews, News
-from rpc.parallel_subscriptions import Departures, Heads, OfferedBatches, batch_filter
+from rpc.parallel_subscriptions import Contention, Departures, Heads, OfferedBatches, batch_filter
 from rpc.parameters import Signature, optional, parse_parameters, required
 from rpc.quantities import boolean, text, to_data
 from rpc.subscription import Subscription
@@ -38,6 +39,7 @@ KINDS: Final[dict[tuple[str, str], Signature]] = {
     ("parallel", "heads"): ANY_NAME,
     ("parallel", "departures"): ANY_NAME,
     ("parallel", "batches"): ANY_NAME + optional(batch_filter),
+    ("parallel", "conflicts"): ANY_NAME + optional(conflict_request),
 }
 """What can be subscribed to, with its parameters. Our own chain never syncs, so `syncing` stays silent."""
 
@@ -105,7 +107,7 @@ class ConnectionSubscriptions:
         made = self._make(kind, arguments)
         self._held[made.id] = made
         self._fresh.append(made)
-        if isinstance(made, OfferedBatches):
+        if isinstance(made, OfferedBatches | Contention):
             self._batch_news.add(made)
         else:
             self._news.add(made)
@@ -132,7 +134,7 @@ class ConnectionSubscriptions:
         self._held.clear()
 
     def _end(self, subscription: Subscription) -> None:
-        if isinstance(subscription, OfferedBatches):
+        if isinstance(subscription, OfferedBatches | Contention):
             self._batch_news.remove(subscription)
         else:
             self._news.remove(subscription)
@@ -159,6 +161,12 @@ class ConnectionSubscriptions:
                     "the kind's parameter is a request"
                 )
                 return OfferedBatches(self._outbox, request or batch_filter({}))
+            case "conflicts":
+                (wanted,) = arguments
+                assert wanted is None or isinstance(wanted, ConflictRequest), (
+                    "the kind's parameter is a request"
+                )
+                return Contention(self._outbox, wanted or conflict_request({}))
             case _:
                 return Subscription(self._outbox)
 

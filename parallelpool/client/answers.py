@@ -138,6 +138,63 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Conflict:
+    """Why two transactions must keep an order."""
+
+    first: bytes
+    second: bytes
+    address: bytes
+    field: str
+    slot: bytes | None
+    kinds: tuple[str, ...]
+    """Of access: in the first, in the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How transactions stand against the promise of a parallel batch."""
+
+    valid: bool
+    conflicts: tuple[Conflict, ...]
+    conflict_count: int
+    shortfalls: tuple[tuple[bytes, int, int, tuple[bytes, ...]], ...]
+    """(address, wei there, wei that may be needed, by whom) each."""
+    invalid: tuple[tuple[bytes, str], ...]
+    unknown: tuple[bytes, ...]
+    orders: int
+    divergence: Mapping[str, Any] | None
+    gas_used: int
+    post_state_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where pending transactions must keep an order."""
+
+    address: bytes
+    field: str | None
+    slot: bytes | None
+    readers: int
+    changers: int
+    writers: int
+    queue: int
+    waiting_gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastBatch:
+    """A batch that was offered lately."""
+
+    batch_id: bytes
+    kind: str
+    head_number: int
+    head_hash: bytes
+    transactions: tuple[bytes, ...]
+    gas_limit: int
+    is_offered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BatchStatistics:
     """Figures of the batches on offer and of what was produced."""
 
@@ -280,6 +337,68 @@ def verdict(view: Any) -> Verdict:
     )
 
 
+def verification(view: Any) -> Verification:
+    """The answer of `parallel_verifyBatch`."""
+    return Verification(
+        valid=bool(view["valid"]),
+        conflicts=tuple(_conflict(octets(each["a"]), octets(each["b"]), each) for each in view["conflicts"]),
+        conflict_count=number(view["conflictCount"]),
+        shortfalls=tuple(
+            (
+                octets(each["address"]),
+                number(each["balance"]),
+                number(each["required"]),
+                hashes(each["hashes"]),
+            )
+            for each in view["shortfalls"]
+        ),
+        invalid=tuple((octets(each["hash"]), str(each["reason"])) for each in view["invalid"]),
+        unknown=hashes(view["unknown"]),
+        orders=number(view["orders"]),
+        divergence=maybe(dict, view["divergence"]),
+        gas_used=number(view["gasUsed"]),
+        post_state_digest=octets(view["postStateDigest"]),
+    )
+
+
+def places(view: Any) -> tuple[Place, ...]:
+    """The answer of `parallel_getConflicts`."""
+    return tuple(
+        Place(
+            address=octets(each["address"]),
+            field=each["field"],
+            slot=maybe(octets, each["slot"]),
+            readers=number(each["readers"]),
+            changers=number(each["changers"]),
+            writers=number(each["writers"]),
+            queue=number(each["queue"]),
+            waiting_gas=number(each["waitingGas"]),
+        )
+        for each in view["locations"]
+    )
+
+
+def dependencies(view: Any) -> dict[bytes, tuple[Conflict, ...] | None]:
+    """The answer of `parallel_getDependencies`: by transaction, whom it must follow and why."""
+    return {
+        octets(each["hash"]): None if each["after"] is None else _edges(octets(each["hash"]), each["after"])
+        for each in view
+    }
+
+
+def past_batch(view: Any) -> PastBatch:
+    """The answer of `parallel_getBatchById`."""
+    return PastBatch(
+        batch_id=octets(view["batchId"]),
+        kind=str(view["kind"]),
+        head_number=number(view["head"]["number"]),
+        head_hash=octets(view["head"]["hash"]),
+        transactions=hashes(view["transactions"]),
+        gas_limit=number(view["gasLimit"]),
+        is_offered=bool(view["isOffered"]),
+    )
+
+
 def batch_statistics(view: Any) -> BatchStatistics:
     """The answer of `parallel_batchStatistics`."""
     return BatchStatistics(
@@ -295,6 +414,21 @@ def batch_statistics(view: Any) -> BatchStatistics:
         successfully_batched=number(view["successfullyBatched"]),
         last_execution=maybe(execution, view["lastExecution"]),
     )
+
+
+def _conflict(first: bytes, second: bytes, view: Any) -> Conflict:
+    return Conflict(
+        first=first,
+        second=second,
+        address=octets(view["address"]),
+        field=str(view["field"]),
+        slot=maybe(octets, view["slot"]),
+        kinds=tuple(str(kind) for kind in view["kinds"]),
+    )
+
+
+def _edges(tx_hash: bytes, after: Any) -> tuple[Conflict, ...]:
+    return tuple(_conflict(octets(edge["hash"]), tx_hash, edge) for edge in after)
 
 
 def _numbers(values: Any) -> tuple[int, ...]:

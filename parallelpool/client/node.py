@@ -14,11 +14,15 @@ from parallelpool.client import answers
 from parallelpool.client.answers import (
     BatchStatistics,
     Change,
+    Conflict,
     Execution,
     Head,
     Offer,
+    PastBatch,
+    Place,
     Placement,
     Verdict,
+    Verification,
     maybe,
     number,
     octets,
@@ -153,6 +157,48 @@ class Client:
         """Figures of the batches on offer and of what was produced."""
         return read(await self.call("parallel_batchStatistics"), answers.batch_statistics)
 
+    async def verify_batch(
+        self,
+        transactions: Sequence[Octets],
+        *,
+        parent_hash: Octets | None = None,
+        fee_recipient: Octets | None = None,
+        orders: int | None = None,
+        seed: int | None = None,
+    ) -> Verification:
+        """Holds signed transactions against the promise of a parallel batch, on the head."""
+        request = {
+            "parentHash": parent_hash,
+            "feeRecipient": fee_recipient,
+            "orders": orders,
+            "seed": seed,
+        }
+        given = {name: value for name, value in request.items() if value is not None}
+        answer = await self.call("parallel_verifyBatch", {**given, "transactions": list(transactions)})
+        return read(answer, answers.verification)
+
+    async def get_conflicts(
+        self, *, limit: int = 16, by: Literal["address", "slot"] = "slot"
+    ) -> tuple[Place, ...]:
+        """Where pending transactions must keep an order, the most contended place first."""
+        return read(await self.call("parallel_getConflicts", {"limit": limit, "by": by}), answers.places)
+
+    async def get_dependencies(
+        self, hashes: Sequence[Octets], *, limit: int = 16
+    ) -> dict[bytes, tuple[Conflict, ...] | None]:
+        """For each transaction those it must follow, with a reason each; `None` for what cannot be executed now."""
+        request = {"hashes": list(hashes), "limit": limit}
+        return read(await self.call("parallel_getDependencies", request), answers.dependencies)
+
+    async def get_batch_by_id(self, batch_id: Octets) -> PastBatch:
+        """A batch that was offered lately. Raises RpcFailure 3004."""
+        return read(await self.call("parallel_getBatchById", batch_id), answers.past_batch)
+
+    async def get_batch_by_transaction(self, tx_hash: Octets) -> PastBatch | None:
+        """The batch on offer that a pending transaction stands in."""
+        answer = await self.call("parallel_getBatchByTransaction", tx_hash)
+        return read(answer, lambda view: maybe(answers.past_batch, view))
+
     # -- subscriptions
 
     async def subscribe_heads(self) -> AsyncGenerator[Head, None]:
@@ -167,6 +213,14 @@ class Client:
         async with aclosing(self._subscribe("batches", wanted)) as told:
             async for view in told:
                 yield read(view, answers.change)
+
+    async def subscribe_conflicts(
+        self, *, limit: int = 16, by: Literal["address", "slot"] = "slot"
+    ) -> AsyncGenerator[tuple[Place, ...], None]:
+        """The most contended places, now and whenever they change. Over WebSocket and IPC."""
+        async with aclosing(self._subscribe("conflicts", {"limit": limit, "by": by})) as told:
+            async for view in told:
+                yield read(view, answers.places)
 
     async def _subscribe(self, kind: str, *params: Any) -> AsyncGenerator[Any, None]:
         subscription = read(await self.call("parallel_subscribe", kind, *params), str)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from rpc.backend import Backend
 from rpc.errors import Json
 from rpc.method import Method, MethodTable
+from rpc.namespaces.parallel_audit import AuditMethods
 from rpc.namespaces.parallel_batch_request import BatchRequest, batch_request, batch_size
 from rpc.namespaces.parallel_blocks import BlockMethods
+from rpc.namespaces.parallel_conflicts import ConflictMethods
 from rpc.namespaces.parallel_status import Status, status_request
 from rpc.namespaces.parallel_tagging import TAG_SIGNATURE, Tagger
 from rpc.namespaces.parallel_verdict import Verdicts, subject
@@ -51,11 +53,15 @@ class ParallelMethods:
         self._status = Status(backend)
         self._verdicts = Verdicts(backend)
         self._blocks = BlockMethods(backend)
+        self._conflicts = ConflictMethods(backend)
+        self._audit = AuditMethods(backend)
 
     def table(self) -> MethodTable:
         """Rows of the method table."""
         return {
             **self._blocks.table(),
+            **self._conflicts.table(),
+            **self._audit.table(),
             "parallel_tagTransaction": Method(self._tagger.tag_transaction, TAG_SIGNATURE),
             "parallel_status": Method(self._status.status, optional(status_request)),
             "parallel_setBatchSize": Method(self.set_batch_size, required(batch_size), is_operator=True),

@@ -7,10 +7,11 @@ does not serve are refused by name, never ignored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parallelpool.batching import Selection
+from parallelpool.batching import Selection, Strategy
 from rpc.errors import INVALID_PARAMS, STALE_HEAD, Json, RpcError
 from rpc.parameters import Fields, list_of, one_of
 from rpc.quantities import Unfit, address, big, hash32, text, to_data, uint64
@@ -28,7 +29,12 @@ MAX_CONSUMER_ID: Final = 64
 
 FORMS: Final = ("hashes", "raw", "objects")
 EXTRAS: Final = ("accessList", "deps", "groups", "predictions")
-STRATEGIES: Final = ("tip",)
+STRATEGIES: Final[Mapping[str, Strategy]] = {
+    "tip": "tip",
+    "width": "width",
+    "latency": "latency",
+    "fifo": "fifo",
+}
 KINDS: Final = ("parallel", "sequential")
 
 
@@ -67,9 +73,9 @@ def batch_request(value: Json) -> BatchRequest:
     forms = [word for word in include if word in FORMS]
     if len(forms) > 1:
         raise Unfit(f"include has more than one of {', '.join(FORMS)}")
-    # There are no blob transactions in the pool, so every bound of them holds; and without leases nothing is hidden.
-    for name, convert in (("blobBaseFee", big), ("maxBlobGas", uint64), ("exclusive", one_of("tx", "state"))):
-        fields.take(name, convert)
+    # There are no blob transactions in the pool, so none pays too little; and without leases nothing is hidden.
+    fields.take("blobBaseFee", big)
+    fields.take("exclusive", one_of("tx", "state"))
     request = BatchRequest(
         selection=_selection(fields),
         parent_hash=fields.take("parentHash", hash32),
@@ -90,11 +96,12 @@ def batch_request(value: Json) -> BatchRequest:
 
 def _selection(fields: Fields) -> Selection:
     locations = fields.take("excludeLocations", list_of(_location, "[]Location")) or []
-    fields.take("strategy", one_of(*STRATEGIES))
-    fields.take("feeRecipient", address)
     return Selection(
+        strategy=STRATEGIES[fields.take("strategy", one_of(*STRATEGIES)) or "tip"],
+        beneficiary=fields.take("feeRecipient", address),
         base_fee=fields.take("baseFee", big),
         max_gas=fields.take("maxGas", uint64),
+        max_blob_gas=fields.take("maxBlobGas", uint64),
         max_bytes=fields.take("maxBytes", uint64),
         max_transactions=fields.take("maxTxs", uint64),
         min_tip=fields.take("minTip", big),

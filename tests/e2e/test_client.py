@@ -91,6 +91,27 @@ async def test_a_sequencer_reads_batches_as_values(client: Client) -> None:
     assert statistics.last_execution.block_hash == execution.block_hash
 
 
+async def test_batches_can_be_checked_and_looked_up(client: Client) -> None:
+    """A stranger's batch is held against its promise; two nonces of one sender can be none."""
+    account, other = accounts()[:2]
+    signed = [raw(account, 0), raw(other, 0), raw(account, 1)]
+    verdict = await client.verify_batch(signed[:2], orders=3)
+    assert (verdict.valid, verdict.orders, verdict.conflicts) == (True, 3, ())
+    broken = await client.verify_batch(signed)
+    assert not broken.valid
+    assert {bytes.fromhex(hash_of(signed[0])[2:])} <= {conflict.first for conflict in broken.conflicts}
+
+    first, _, third = await send(client, *signed)
+    ours = await client.get_batch_by_transaction(first)
+    assert ours is not None
+    assert await client.get_batch_by_id(ours.batch_id) == ours
+    after = (await client.get_dependencies([third, bytes(32)]))[third]
+    assert after is not None
+    assert [conflict.first for conflict in after] == [first]
+    assert (await client.get_dependencies([bytes(32)]))[bytes(32)] is None
+    assert await client.get_conflicts(by="address") == ()
+
+
 async def test_offers_are_followed_by_long_polls(client: Client) -> None:
     """Each differs from the one before; nothing is polled for in between."""
     async with asyncio.timeout(DEADLINE_S), aclosing(client.follow_batches()) as offers:

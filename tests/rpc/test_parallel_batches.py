@@ -8,6 +8,7 @@ from tests.rpc.parallel_rig import (
     ARGUMENT,
     RECIPIENT,
     ZERO_SLOT,
+    deployment,
     dev_account,
     send,
     transfers,
@@ -101,6 +102,38 @@ async def test_selections_bound_the_offer(dev: Dev) -> None:
         assert offer["filtered"] is ("senders" not in selection), selection
 
 
+async def test_strategies_choose_by_tip_or_by_arrival(dev: Dev) -> None:
+    """With room for one: the best paid, or the first that came."""
+    cheap, dear = (
+        signed(dev_account(0), to=RECIPIENT),
+        signed(dev_account(1), to=RECIPIENT, maxPriorityFeePerGas=2 * GWEI),
+    )
+    first, best = await send(dev, cheap, dear)
+
+    for strategy, chosen in (("tip", best), ("width", best), ("latency", best), ("fifo", first)):
+        offer = await dev.ask("parallel_getBatches", {"strategy": strategy, "maxTxs": "0x1"})
+        assert [batch["transactions"] for batch in offer["batches"]] == [[chosen]], strategy
+
+
+async def test_who_looks_at_the_fee_recipients_money_conflicts_with_all(dev: Dev) -> None:
+    """The fees of all others change it: with that recipient no batch holds the call and another transaction."""
+    looked_at = "0x" + "fe" * 20
+    init = deployment("73" + "fe" * 20 + "3160005500")
+    raw = signed(dev_account(9), to=None, gas=200_000, data=init)
+    (tx_hash,) = await send(dev, raw)
+    await dev.ask("dev_mine")
+    looker = (await dev.ask("eth_getTransactionReceipt", tx_hash))["contractAddress"]
+    (call, *_) = await send(dev, signed(dev_account(0), to=looker, gas=100_000), *transfers(4)[1:])
+
+    ordinary = await dev.ask("parallel_getBatches")
+    watched = await dev.ask("parallel_getBatches", {"feeRecipient": looked_at})
+
+    assert [len(batch["transactions"]) for batch in ordinary["batches"]] == [4]
+    assert all(
+        call not in batch["transactions"] or len(batch["transactions"]) == 1 for batch in watched["batches"]
+    )
+
+
 async def test_an_offer_is_pulled_piece_by_piece(dev: Dev, counter: str) -> None:
     """`next` continues where the piece ended."""
     calls = [signed(dev_account(index), to=counter, gas=100_000) for index in range(2)]
@@ -181,7 +214,7 @@ async def test_ids_follow_from_content(dev: Dev) -> None:
             "timestamp 0 is not after the head's, 0",
             None,
         ),
-        ({"strategy": "width"}, -32602, "invalid argument 0: want one of tip", None),
+        ({"strategy": "best"}, -32602, "invalid argument 0: want one of tip, width, latency, fifo", None),
         (
             {"include": ["raw", "hashes"]},
             -32602,

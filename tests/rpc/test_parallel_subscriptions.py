@@ -10,7 +10,7 @@ from rpc.errors import Json
 from rpc.namespaces.parallel_batch_request import batch_request
 from rpc.parallel_subscriptions import OfferedBatches
 from tests.rpc.dev_node import Dev
-from tests.rpc.parallel_rig import send, transfers
+from tests.rpc.parallel_rig import dev_account, send, transfers
 from tests.rpc.senders import ALICE, GWEI, signed
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -105,6 +105,18 @@ async def test_batches_are_told_by_the_subscribers_filter(dev: Dev, socket: Sock
     assert batch["transactions"][0] in ["0x" + each.hex() for each in raw]
 
 
+async def test_contention_is_told_when_it_changes(dev: Dev, counter: str, socket: Socket) -> None:
+    """Transfers between strangers change nothing; a second call of one contract does."""
+    subscription_id = (await ask(socket, "parallel_subscribe", "conflicts", {"by": "address"}))["result"]
+    assert (await told(socket, subscription_id))["locations"] == []
+
+    await send(dev, *transfers(5)[2:])
+    await send(dev, *(signed(dev_account(index), to=counter, gas=100_000) for index in range(2)))
+
+    (place,) = (await told(socket, subscription_id))["locations"]
+    assert (place["address"], place["queue"]) == (counter, "0x2")
+
+
 async def test_what_was_unsubscribed_is_told_no_more(dev: Dev, socket: Socket) -> None:
     """The connection stays, and other subscriptions of it."""
     batches = (await ask(socket, "parallel_subscribe", "batches"))["result"]
@@ -161,13 +173,13 @@ def test_a_client_that_does_not_keep_up_is_told_to_begin_anew() -> None:
     client = SlowClient()
     subscription = OfferedBatches(client, batch_request({}))
     subscription.activate()
-    subscription.offered(offer("0x01"))
+    subscription.answered(offer("0x01"))
     client.is_behind = True
-    subscription.offered(offer("0x01", "0x02"))
-    subscription.offered(offer("0x02"))
+    subscription.answered(offer("0x01", "0x02"))
+    subscription.answered(offer("0x02"))
     client.is_behind = False
-    subscription.offered(offer("0x02", "0x03"))
-    subscription.offered(offer("0x03"))
+    subscription.answered(offer("0x02", "0x03"))
+    subscription.answered(offer("0x03"))
 
     assert len(client.messages) == 3
     resync, after = (message.decode() for message in client.messages[1:])
