@@ -124,7 +124,9 @@ fn random_selection(rng: &mut SmallRng) -> Selection {
     }
 }
 
-fn describe(plan: &Plan) -> (&[B256], &[Batch], bool, [Vec<Vec<u32>>; 2]) {
+type Described<'a> = (&'a [B256], &'a [Batch], bool, [Vec<Vec<u32>>; 2]);
+
+fn describe(plan: &Plan) -> Described<'_> {
     (&plan.candidates, &plan.batches, plan.withheld, [plan.groups(), plan.dependencies()])
 }
 
