@@ -12,8 +12,10 @@ const ENDINGS: [&str; 2] = [".json.gz", ".json"];
 
 /// `$PARALLELPOOL_FIXTURES/mainnet`, or `../shared/fixtures/mainnet` beside the repository.
 pub(super) fn default_folder() -> PathBuf {
-    let fixtures =
-        std::env::var_os("PARALLELPOOL_FIXTURES").map_or("../shared/fixtures".into(), PathBuf::from);
+    // Tests run in the folder of their crate, the program in that of the repository.
+    let root = if cfg!(test) { concat!(env!("CARGO_MANIFEST_DIR"), "/../..") } else { "." };
+    let fixtures = std::env::var_os("PARALLELPOOL_FIXTURES")
+        .map_or_else(|| Path::new(root).join("../shared/fixtures"), PathBuf::from);
     fixtures.join("mainnet")
 }
 
