@@ -161,6 +161,10 @@ class EmbeddedChain:
         """Wei per gas of the block after `number` (default: after the head)."""
         return self.core.next_base_fee(number)
 
+    def next_gas_limit(self, wanted: int, timestamp: int, /) -> int:
+        """The gas limit nearest to the wanted one that a block on the head with this timestamp may have."""
+        return self.core.next_gas_limit(wanted, timestamp)
+
     def blob_base_fee(self, number: int | None = None, /, *, following: bool = False) -> int | None:
         """Wei per blob gas of block `number` (default: head), or of the one following it."""
         return self.core.blob_base_fee(number, following=following)

@@ -214,13 +214,11 @@ class Producer:
         same chain gives the same blocks.
         """
         timestamp = max(int(self._clock()), parent.timestamp + 1)
-        step = parent.gas_limit // 1024 - 1
-        wanted = self._policy.gas_limit
         return BlockAttributes(
             timestamp=timestamp,
             beneficiary=self._policy.beneficiary,
             prev_randao=keccak256(parent.hash + timestamp.to_bytes(8, "big")),
-            gas_limit=min(max(wanted, parent.gas_limit - step), parent.gas_limit + step),
+            gas_limit=self._chain.next_gas_limit(self._policy.gas_limit, timestamp),
             extra_data=self._policy.extra_data,
             parent_beacon_block_root=bytes(32),
         )

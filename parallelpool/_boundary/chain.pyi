@@ -110,6 +110,8 @@ class Chain:
         """
     def next_base_fee(self, number: int | None = None, /) -> int | None:
         """Base fee of the block after `number` (default: after the head)."""
+    def next_gas_limit(self, wanted: int, timestamp: int, /) -> int:
+        """The gas limit nearest to the wanted one that a block on the head with this timestamp may have."""
     def blob_base_fee(self, number: int | None = None, /, *, following: bool = False) -> int | None:
         """Wei per blob gas of block `number` (default: head), or of the one following it."""
     # -- state

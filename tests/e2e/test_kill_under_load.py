@@ -23,9 +23,9 @@ from tests.e2e.signing import CHAIN_ID, GWEI, accounts, hash_of, newcomer
 from tests.factories import Key, raw_legacy
 
 FLAGS: Final = (
-    *("--dev.period", "60ms", "--txpool.rejournal", "1s"),
-    *("--txpool.globalslots", "48", "--txpool.accountslots", "4"),
-    *("--txpool.globalqueue", "24", "--txpool.accountqueue", "6"),
+    *("--dev.period", "150ms", "--txpool.rejournal", "1s"),
+    *("--txpool.globalslots", "24", "--txpool.accountslots", "4"),
+    *("--txpool.globalqueue", "12", "--txpool.accountqueue", "6"),
 )
 """Blocks all the time, and limits that are met all the time."""
 

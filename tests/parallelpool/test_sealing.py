@@ -1,5 +1,6 @@
 """From the pool to sealed blocks: sealing modes, batches, execution, and what stays behind."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from parallelpool.batching import Selection
 from parallelpool.chain import CoreInvalidArgument
 from parallelpool.producer import UnknownBatch
 from tests.node_rig import GWEI, accounts, node, raw_transfer, send, wait_until
+from tests.rpc.dev_node import dev_node
 
 
 async def test_manual_mode_seals_only_when_told() -> None:
@@ -202,3 +204,24 @@ async def test_attributes_that_break_a_rule_are_refused_by_name() -> None:
         assert attributes is not None
         with pytest.raises(CoreInvalidArgument, match="mode must be serial, parallel or auto"):
             await started.chain.build(attributes, [], "sideways")
+
+
+async def test_the_first_block_of_london_has_twice_the_gas_limit(tmp_path: Path) -> None:
+    """
+    Sealing and looking ahead cross the fork; before and after it the gas limit moves by a 1024th at most.
+    """
+    before_london = (
+        "homesteadBlock eip150Block eip155Block eip158Block byzantiumBlock constantinopleBlock "
+        "petersburgBlock istanbulBlock berlinBlock"
+    )
+    genesis = tmp_path / "genesis.json"
+    forks = dict.fromkeys(before_london.split(), 0) | {"londonBlock": 2}
+    balance = {accounts()[0].address: {"balance": hex(10**20)}}
+    document = {"config": {"chainId": 31337, **forks}, "gasLimit": hex(30_720_000), "alloc": balance}
+    genesis.write_text(json.dumps(document | {"difficulty": "0x1", "timestamp": "0x1", "extraData": "0x"}))
+    async with dev_node(genesis) as dev:
+        limits = [(await dev.ask("dev_mine"), dev.chain.head().gas_limit)[1] for _ in range(3)]
+
+        assert limits[0] - 30_720_000 == 29_999
+        assert abs(limits[1] - 2 * limits[0]) < 2 * limits[0] // 1024
+        assert dev.chain.head().base_fee_per_gas == 10**9 - 10**9 // 8

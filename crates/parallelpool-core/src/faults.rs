@@ -35,7 +35,7 @@ impl Fault {
     }
 }
 
-/// What became of an execution in an EVM.
+/// What became of an execution in an EVM, now or when a record of it was made.
 pub(crate) fn executed(
     fault: Option<Fault>,
     run: Result<TxExecution, StateError>,

@@ -235,13 +235,28 @@ fn validate_seal_fields(
     require(!merged || header.ommers_hash == EMPTY_OMMER_ROOT_HASH, || InvalidHeader::OmmersAfterMerge)
 }
 
+/// The gas limit of a child of `parent` at `timestamp` that comes nearest to the wanted one.
+pub fn next_gas_limit(spec: &ChainSpec, parent: &Header, timestamp: u64, wanted: u64) -> u64 {
+    let fork = spec.fork_at(parent.number.saturating_add(1), timestamp);
+    let (base, bound) = gas_limit_bounds(spec, fork, parent);
+    let step = bound.saturating_sub(1);
+    let most = base.saturating_add(step).min(MAX_GAS_LIMIT);
+    wanted.clamp(base.saturating_sub(step).max(MIN_GAS_LIMIT).min(most), most)
+}
+
+/// What the gas limit of a child is near to, and by less than how much it may differ: the first block
+/// of London has twice the gas limit for the same target.
+fn gas_limit_bounds(spec: &ChainSpec, fork: Fork, parent: &Header) -> (u64, u64) {
+    let london_begins = fork >= Fork::London && spec.fork_of(parent) < Fork::London;
+    let base = if london_begins { parent.gas_limit.saturating_mul(ELASTICITY) } else { parent.gas_limit };
+    (base, base / GAS_LIMIT_BOUND_DIVISOR)
+}
+
 fn validate_gas(spec: &ChainSpec, fork: Fork, parent: &Header, header: &Header) -> Result<(), InvalidHeader> {
     let have = header.gas_limit;
     require(have <= MAX_GAS_LIMIT, || InvalidHeader::GasLimitTooHigh { have })?;
     require(header.gas_used <= have, || InvalidHeader::GasUsed { have: header.gas_used, limit: have })?;
-    let london_begins = fork >= Fork::London && spec.fork_of(parent) < Fork::London;
-    let base = if london_begins { parent.gas_limit.saturating_mul(ELASTICITY) } else { parent.gas_limit };
-    let bound = base / GAS_LIMIT_BOUND_DIVISOR;
+    let (base, bound) = gas_limit_bounds(spec, fork, parent);
     require(base.abs_diff(have) < bound, || InvalidHeader::GasLimitStep {
         have,
         parent: base,

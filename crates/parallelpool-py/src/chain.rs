@@ -8,7 +8,7 @@ use parallelpool_core::block::ExecuteOptions;
 use parallelpool_core::chain::{Chain, ChainOptions, LogFilter};
 use parallelpool_core::chainspec::{Activation, ChainSpec};
 use parallelpool_core::error::CoreError;
-use parallelpool_core::header::{blob_base_fee, next_base_fee, next_excess_blob_gas};
+use parallelpool_core::header::{blob_base_fee, next_base_fee, next_excess_blob_gas, next_gas_limit};
 use parallelpool_core::predictions::{Bounds, Expected};
 use parallelpool_core::primitives::{Address, B256, KECCAK_EMPTY, U256};
 use parallelpool_core::state;
@@ -217,6 +217,11 @@ impl PyChain {
             let Some(parent) = header_or_head(&chain, number)? else { return Ok(None) };
             Ok(next_base_fee(chain.spec(), &parent.header, parent.header.timestamp + 1))
         })
+    }
+    #[pyo3(signature = (wanted, timestamp, /))]
+    fn next_gas_limit(&self, wanted: u64, timestamp: u64) -> PyResult<u64> {
+        let chain = self.get()?;
+        Ok(next_gas_limit(chain.spec(), &chain.head().header, timestamp, wanted))
     }
     #[pyo3(signature = (number = None, /, *, following = false))]
     fn blob_base_fee(&self, py: Python<'_>, number: Option<u64>, following: bool) -> PyResult<Option<u128>> {

@@ -79,6 +79,19 @@ fn the_gas_limit_may_double_when_london_begins() {
 }
 
 #[test]
+fn the_next_gas_limit_comes_as_near_as_it_may() {
+    let spec = network("BerlinToLondonAt5");
+    let at = |number: u64, gas_limit: u64, wanted: u64| {
+        next_gas_limit(&spec, &Header { number, gas_limit, ..first(1) }, 1, wanted)
+    };
+    assert_eq!(at(1, 1_024_000, 1_024_500), 1_024_500);
+    assert_eq!(at(1, 1_024_000, u64::MAX), 1_024_999);
+    assert_eq!(at(1, 1_024_000, 0), 1_023_001);
+    assert_eq!(at(1, 5_000, 0), 5_000);
+    assert_eq!(at(4, 1_024_000, 0), 2_046_001, "the block before London's first");
+}
+
+#[test]
 fn blob_gas_without_a_schedule_is_refused() {
     let mut spec = network("Shanghai");
     spec.forks.push((Fork::Cancun, Activation::Time(0)));

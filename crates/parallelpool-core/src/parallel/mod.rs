@@ -250,6 +250,8 @@ impl<'a> Speculation<'a> {
         match reads.is_expected_to_hold(memory, index) {
             Ok(true) => {
                 let (run, reads) = (Ok(execution), Some(reads));
+                #[cfg(any(test, feature = "faults"))]
+                let run = crate::faults::executed(options.fault, run);
                 Some(Box::new(Executed { run, reads, places: Vec::new(), is_reused: true }))
             }
             // What the view cannot tell is left to an execution, which knows how to report it.

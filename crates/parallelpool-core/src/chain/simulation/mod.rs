@@ -21,6 +21,7 @@ use crate::block_codec::block_context;
 use crate::chainspec::Rules;
 use crate::error::{CoreError, StateError};
 use crate::evm::{CallOptions, Evm, Limit, TxExecution, TxResult};
+use crate::header::next_gas_limit;
 use crate::primitives::Bytes;
 use crate::state::StateView;
 use crate::state::database::ViewDatabase;
@@ -135,10 +136,11 @@ impl Chain {
     /// The environment of the block that would be made now.
     pub(super) fn pending_environment(&self, head: &super::SealedHeader) -> Result<BlockContext, CoreError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let timestamp = now.max(head.header.timestamp + 1);
         let attributes = BlockAttributes {
-            timestamp: now.max(head.header.timestamp + 1),
+            timestamp,
             beneficiary: head.header.beneficiary,
-            gas_limit: head.header.gas_limit,
+            gas_limit: next_gas_limit(&self.spec, &head.header, timestamp, head.header.gas_limit),
             ..Default::default()
         };
         let (header, withdrawals) = self.draft(head, &attributes)?;
