@@ -18,6 +18,7 @@ use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 use self::turns::Turns;
 use crate::error::CoreError;
+use crate::parallel::SpareTables;
 
 /// Who goes first. Somebody waits for an answer to the upper two; the lowest is work ahead of need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,7 @@ pub struct Workers {
     helpers: Option<ThreadPool>,
     threads: usize,
     turns: Arc<Turns>,
+    spare_tables: SpareTables,
 }
 
 impl Workers {
@@ -73,7 +75,8 @@ impl Workers {
             })
             .transpose()
             .map_err(|error| CoreError::InvalidArgument(format!("cannot start worker threads: {error}")))?;
-        Ok(Self { helpers, threads, turns: Arc::new(Turns::new(threads - 1)) })
+        let turns = Arc::new(Turns::new(threads - 1));
+        Ok(Self { helpers, threads, turns, spare_tables: SpareTables::default() })
     }
 
     /// Tells work of a lower priority when work of priority `by` wants the threads.
@@ -84,6 +87,11 @@ impl Workers {
     /// Workers in all, the caller included.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Memory that blocks executed by these workers leave to the next ones.
+    pub(crate) fn spare_tables(&self) -> &SpareTables {
+        &self.spare_tables
     }
 
     /// Runs `work(worker)` once on the caller (worker 0) and up to `count - 1` helpers, with the

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use super::accounts::Plain;
 use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
-use super::transfers::Transfer;
+use super::transfers::{Outcome, Transfer};
 use super::window::Window;
 use super::{Executed, Memory, Speculation, Worker};
 use crate::block::{Abort, ExecutionStatistics, InvalidTransaction, LeftOut, MOST_ABORTS};
@@ -15,7 +16,7 @@ use crate::error::{CoreError, StateError};
 use crate::evm::{AccountWrite, TouchedAccount, TxExecution, TxResult};
 use crate::executor::ExecuteError;
 use crate::ledger::Ledger;
-use crate::primitives::{Address, B256, SpecId};
+use crate::primitives::{Address, B256, SpecId, U256};
 use crate::serial::{Caller, Job, JobOutcome};
 use crate::state::overlay::Overlay;
 use crate::state::{Account, StateChanges, StateView};
@@ -25,6 +26,7 @@ use crate::tx::RecoveredTransaction;
 pub(super) struct Committer<'a> {
     job: &'a Job<'a>,
     beneficiary: AccountId,
+    purse: Option<Purse>,
     spec: SpecId,
     ledger: Ledger,
     included: Vec<usize>,
@@ -36,6 +38,14 @@ pub(super) struct Committer<'a> {
     shadow: Option<Shadow<'a>>,
     failure: Option<ExecuteError>,
     ended_early: bool,
+}
+
+/// The beneficiary's account as the transfers committed last leave it. Nobody asks for it between two
+/// plain transfers of others.
+#[derive(Debug, Clone, Copy)]
+struct Purse {
+    account: Plain,
+    last_writer: u32,
 }
 
 /// Where the writes of an execution stand when it is committed.
@@ -62,6 +72,7 @@ impl<'a> Committer<'a> {
         Self {
             job,
             beneficiary: memory.account_id(job.block.beneficiary),
+            purse: None,
             spec: job.rules.spec_id,
             ledger: job.ledger(),
             included: Vec::with_capacity(count),
@@ -165,8 +176,23 @@ impl<'a> Committer<'a> {
         self.settle(speculation, index, run, Written::Nowhere, 1)
     }
 
+    /// Commits the transfers from the frontier on.
+    pub(super) fn transfers<'s>(
+        &mut self,
+        speculation: &'s Speculation<'a>,
+        worker: &mut Worker<'s, 'a>,
+        first: u32,
+        stretch: &[Transfer],
+    ) -> Result<(), ExecuteError> {
+        for (index, transfer) in (first..).zip(stretch) {
+            self.transfer(speculation, worker, index, transfer)?;
+        }
+        self.pay_out(&speculation.memory);
+        Ok(())
+    }
+
     /// Commits the transfer at the frontier; by the EVM if it is not that simple after all.
-    pub(super) fn transfer<'s>(
+    fn transfer<'s>(
         &mut self,
         speculation: &'s Speculation<'a>,
         worker: &mut Worker<'s, 'a>,
@@ -175,61 +201,90 @@ impl<'a> Committer<'a> {
     ) -> Result<(), ExecuteError> {
         let memory = &speculation.memory;
         let tx = &*self.job.transactions[index as usize];
-        let (sender, recipient) = (memory.committed(transfer.sender)?, memory.committed(transfer.recipient)?);
-        let outcome = match self.ledger.room_for(tx) {
-            Ok(()) => transfer.outcome(sender, recipient),
-            Err(_) => None,
+        if transfer.sender == self.beneficiary || transfer.recipient == self.beneficiary {
+            self.pay_out(memory);
+        }
+        let sender = memory.committed_plain(transfer.sender)?;
+        let recipient = memory.committed_plain(transfer.recipient)?;
+        let outcome = match (self.ledger.room_for(tx), sender, recipient) {
+            (Ok(()), Some(sender), Some(recipient)) => transfer.outcome(sender, recipient),
+            _ => None,
         };
-        let Some(outcome) = outcome else { return self.execute(speculation, worker, index) };
-        self.statistics.executions += 1;
-        self.statistics.transfers += 1;
-        let fee = transfer.fee;
+        let Some(outcome) = outcome else {
+            self.pay_out(memory);
+            return self.execute(speculation, worker, index);
+        };
+        let fee = U256::from(transfer.fee);
         #[cfg(any(test, feature = "faults"))]
         let fee = crate::faults::transfer_fee(self.job.options.fault, fee);
-        let result = TxResult {
-            success: true,
-            gas_used: transfer.gas_used,
-            block_gas: transfer.gas_used,
-            fee,
-            effective_gas_price: transfer.price.saturating_to(),
-            ..TxResult::default()
-        };
         let is_checked = self.is_to_be_checked(tx);
         if is_checked || self.is_watched() {
-            let mut writes = vec![fields_written(tx.sender, outcome.sender)];
-            if let (Some(to), Some(after)) = (tx.tx.to, outcome.recipient) {
-                writes.push(fields_written(to, after));
-            }
-            let touched = [Some(tx.sender), tx.tx.to.filter(|to| *to != tx.sender)];
-            let touched = touched.into_iter().flatten();
-            let execution = TxExecution {
-                outcome: Ok(result.clone()),
-                writes,
-                codes: Vec::new(),
-                observed: Default::default(),
-                touched: touched.map(|address| TouchedAccount { address, slots: Vec::new() }).collect(),
-            };
+            self.pay_out(memory);
+            let execution = execution_of(tx, transfer, &outcome, fee);
             if is_checked {
                 compare_with_evm(self.job, &memory.at(index), index as usize, &execution)?;
                 self.statistics.checked_transfers += 1;
             }
             self.watch(memory, index, execution)?;
         }
-        memory.set_account(index, transfer.sender, Some(outcome.sender));
-        if let Some(recipient) = outcome.recipient {
-            memory.set_account(index, transfer.recipient, Some(recipient));
+        memory.set_plain(index, transfer.sender, &outcome.sender);
+        if let Some(recipient) = &outcome.recipient {
+            memory.set_plain(index, transfer.recipient, recipient);
         }
-        memory.credit(index, self.beneficiary, fee, self.spec)?;
-        self.include(index, tx, result, 1);
+        self.earn(memory, index, fee)?;
+        self.statistics.transfers += 1;
+        self.statistics.executions += 1;
+        self.ledger.push_transfer(tx, transfer.gas_used, transfer.price.into());
+        self.note_included(index, 1);
         Ok(())
     }
 
+    /// Credits the fee of the transfer at the frontier, for the time being to the purse.
+    fn earn(&mut self, memory: &Memory<'a>, index: u32, fee: U256) -> Result<(), StateError> {
+        let before = match self.purse {
+            Some(purse) => Some(purse.account),
+            None => memory.committed_plain(self.beneficiary)?,
+        };
+        // As `credit` has it: what would overflow is lost.
+        let after = before.map(|account| Plain {
+            exists: true,
+            balance: account.balance.checked_add(fee).unwrap_or(account.balance),
+            ..account
+        });
+        match after.filter(|account| !account.is_empty()) {
+            Some(account) => {
+                if after != before {
+                    self.purse = Some(Purse { account, last_writer: index });
+                }
+                Ok(())
+            }
+            // It has code, or is left empty and goes with its storage.
+            None => {
+                self.pay_out(memory);
+                memory.credit(index, self.beneficiary, fee, self.spec)
+            }
+        }
+    }
+
+    /// Lets everybody see the fees that are in the purse.
+    fn pay_out(&mut self, memory: &Memory<'a>) {
+        if let Some(purse) = self.purse.take() {
+            memory.set_plain(purse.last_writer, self.beneficiary, &purse.account);
+        }
+    }
+
     /// The block's outcome, or what ended it. `end`: the first transaction that is not committed.
-    pub(super) fn finish(self, memory: &Memory<'a>, end: u32) -> Result<JobOutcome, ExecuteError> {
+    /// `share` as in [`Memory::changes`].
+    pub(super) fn finish(
+        self,
+        memory: &Memory<'a>,
+        end: u32,
+        share: impl FnOnce(&(dyn Fn() + Sync)),
+    ) -> Result<JobOutcome, ExecuteError> {
         if let Some(error) = self.failure {
             return Err(error);
         }
-        let changes = memory.changes(end)?;
+        let changes = memory.changes(end, share)?;
         if let Some(shadow) = self.shadow {
             shadow.compare_changes(&changes)?;
         }
@@ -327,6 +382,10 @@ impl<'a> Committer<'a> {
 
     fn include(&mut self, index: u32, tx: &RecoveredTransaction, result: TxResult, runs: u8) {
         self.ledger.push(tx, result);
+        self.note_included(index, runs);
+    }
+
+    fn note_included(&mut self, index: u32, runs: u8) {
         self.included.push(index as usize);
         self.statistics.executions_per_transaction.push(runs);
     }
@@ -366,6 +425,30 @@ fn first_changed(memory: &Memory<'_>, index: u32, executed: &Executed) -> Result
 
 fn hash_number(hash: &B256) -> u64 {
     u64::from_be_bytes(hash[24..].try_into().expect("eight bytes"))
+}
+
+/// A transfer in the form of an execution.
+fn execution_of(tx: &RecoveredTransaction, transfer: &Transfer, outcome: &Outcome, fee: U256) -> TxExecution {
+    let result = TxResult {
+        success: true,
+        gas_used: transfer.gas_used,
+        block_gas: transfer.gas_used,
+        fee,
+        effective_gas_price: transfer.price.into(),
+        ..TxResult::default()
+    };
+    let mut writes = vec![fields_written(tx.sender, outcome.sender.account())];
+    if let (Some(to), Some(after)) = (tx.tx.to, outcome.recipient) {
+        writes.push(fields_written(to, after.account()));
+    }
+    let touched = [Some(tx.sender), tx.tx.to.filter(|to| *to != tx.sender)].into_iter().flatten();
+    TxExecution {
+        outcome: Ok(result),
+        writes,
+        codes: Vec::new(),
+        observed: Default::default(),
+        touched: touched.map(|address| TouchedAccount { address, slots: Vec::new() }).collect(),
+    }
 }
 
 fn fields_written(address: Address, after: Account) -> AccountWrite {

@@ -9,26 +9,26 @@
 //! (destroyed or created anew) if that is not older, or the view.
 
 use std::hash::{Hash, Hasher};
-use std::sync::OnceLock;
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use revm::state::AccountId as AccountHint;
 use smallvec::SmallVec;
 
-use super::accounts::{AccountCell, Pending};
-use super::interner::Interner;
-use super::reads::ReadLog;
-use super::sync::RwLock;
+use super::accounts::{AccountCell, AccountKey, CodeHashes, Pending, Plain, load, store};
+use super::interner::{Cell, Interner};
+use super::reads::{ReadLog, has_no_code};
+use super::sync::{AtomicU32, Mutex, Ordering, RwLock, Word32, Word64};
 use super::versions::Versions;
 use crate::error::StateError;
-use crate::evm::{AccountWrite, TxExecution};
+use crate::evm::{AccountWrite, TxExecution, credit};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
 use crate::state::overlay::new_code_hash;
 use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
 
 /// An account of this block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(super) struct AccountId(u32);
 
 impl AccountId {
@@ -77,66 +77,141 @@ pub(super) enum Place {
 
 #[derive(Debug, Default)]
 struct SlotCell {
-    base: OnceLock<U256>,
+    stamp: Word32,
+    account: Word32,
+    slot: [Word64; 4],
+    base: [Word64; 4],
+    /// Whether the view was asked for the base. Written after it.
+    has_base: Word32,
     values: Versions<U256>,
+}
+
+impl Cell for SlotCell {
+    type Key = SlotKey;
+
+    #[inline]
+    fn key(&self) -> SlotKey {
+        SlotKey { account: self.account(), slot: load(&self.slot) }
+    }
+
+    #[inline]
+    fn renew(&self, key: SlotKey) {
+        self.account.store(key.account.0, Ordering::Relaxed);
+        store(&self.slot, key.slot);
+        self.has_base.store(0, Ordering::Relaxed);
+        self.values.forget();
+    }
+
+    #[inline]
+    fn stamp(&self) -> &Word32 {
+        &self.stamp
+    }
+}
+
+impl SlotCell {
+    #[inline]
+    fn account(&self) -> AccountId {
+        AccountId(self.account.load(Ordering::Relaxed))
+    }
+
+    /// The value before the block. Two threads may both ask the view at first, which gives the same
+    /// answer; failures are not kept.
+    #[inline]
+    fn base(&self, read: impl FnOnce() -> Result<U256, StateError>) -> Result<U256, StateError> {
+        // Acquire: whoever sees the flag sees the value.
+        if self.has_base.load(Ordering::Acquire) != 0 {
+            return Ok(load(&self.base));
+        }
+        let value = read()?;
+        store(&self.base, value);
+        self.has_base.store(1, Ordering::Release);
+        Ok(value)
+    }
+}
+
+/// What a block keeps of accounts and slots. The memory serves one block after another.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    accounts: Interner<AccountCell>,
+    slots: Interner<SlotCell>,
+    code_hashes: CodeHashes,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self { accounts: Interner::new(0), slots: Interner::new(0), code_hashes: CodeHashes::new(0) }
+    }
 }
 
 /// A view with the writes of a block's transactions on top.
 #[derive(Debug)]
 pub(super) struct VersionedState<V> {
     base: V,
-    accounts: Interner<Address, AccountCell>,
-    slots: Interner<SlotKey, SlotCell>,
+    tables: Box<Tables>,
     /// Code that came into being. Content-addressed, so what an aborted execution left is harmless.
     codes: RwLock<HashMap<B256, Bytecode, RandomState>>,
 }
 
 impl<V: StateView> VersionedState<V> {
     /// The state of a block with so many transactions, nothing written yet.
-    pub(super) fn new(base: V, transactions: usize) -> Self {
-        Self {
-            base,
-            accounts: Interner::new(2 * transactions),
-            slots: Interner::new(2 * transactions),
-            codes: RwLock::default(),
-        }
+    pub(super) fn new(base: V, mut tables: Box<Tables>, transactions: usize) -> Self {
+        tables.accounts.renew(2 * transactions);
+        tables.slots.renew(0);
+        tables.code_hashes.renew(0);
+        Self { base, tables, codes: RwLock::default() }
+    }
+
+    /// The memory, for another block.
+    pub(super) fn into_tables(self) -> Box<Tables> {
+        self.tables
     }
 
     #[inline]
     pub(super) fn account_id(&self, address: Address) -> AccountId {
-        AccountId(self.accounts.intern(address))
+        AccountId(self.tables.accounts.intern(address.into()))
     }
 
     /// The ids of several accounts, in their order.
-    pub(super) fn account_ids(&self, addresses: &[Address]) -> Vec<AccountId> {
-        let mut ids = Vec::with_capacity(addresses.len());
-        self.accounts.intern_all(addresses, |id| ids.push(AccountId(id)));
-        ids
+    pub(super) fn account_ids(&self, addresses: &[Address], mut put: impl FnMut(AccountId)) {
+        let keys: SmallVec<[AccountKey; 128]> = addresses.iter().map(|address| (*address).into()).collect();
+        self.tables.accounts.intern_all(&keys, |id| put(AccountId(id)));
     }
 
     /// Asks the view for several accounts one right after the other, before anything of it is kept:
     /// what a view in memory waits for, it then waits for at once. Failures come again when asked singly.
-    pub(super) fn ask_for_accounts(&self, ids: &[AccountId]) {
-        let unknown = ids.iter().filter(|id| !self.accounts.cell(id.0).has_base());
-        let ask = |id: &AccountId| Some((*id, self.base.account(self.accounts.key(id.0)).ok()?));
-        let found: SmallVec<[_; 32]> = unknown.filter_map(ask).collect();
-        for (id, account) in found {
-            self.accounts.cell(id.0).keep_base(account);
-        }
+    pub(super) fn ask_for_accounts(&self, ids: &[AccountId], addresses: &[Address]) {
+        let both = ids.iter().zip(addresses);
+        let unknown = both.filter(|(id, _)| !self.cell(**id).has_base()).map(|(id, address)| (*id, *address));
+        let (ids, addresses): (SmallVec<[_; 128]>, SmallVec<[_; 128]>) = unknown.unzip();
+        self.base.accounts(&addresses, &mut |place, answer| {
+            if let Ok(account) = answer {
+                self.cell(ids[place]).keep_base(account, &self.tables.code_hashes);
+            }
+        });
+    }
+
+    #[inline]
+    fn cell(&self, id: AccountId) -> &AccountCell {
+        self.tables.accounts.cell(id.0)
+    }
+
+    #[inline]
+    fn slot_cell(&self, id: SlotId) -> &SlotCell {
+        self.tables.slots.cell(id.0)
     }
 
     #[inline]
     pub(super) fn slot_id(&self, account: AccountId, slot: U256) -> SlotId {
-        SlotId(self.slots.intern(SlotKey { account, slot }))
+        SlotId(self.tables.slots.intern(SlotKey { account, slot }))
     }
 
     #[inline]
     pub(super) fn address(&self, id: AccountId) -> Address {
-        *self.accounts.key(id.0)
+        self.cell(id).key().into()
     }
 
     pub(super) fn slot_key(&self, id: SlotId) -> (Address, U256) {
-        let SlotKey { account, slot } = *self.slots.key(id.0);
+        let SlotKey { account, slot } = self.slot_cell(id).key();
         (self.address(account), slot)
     }
 
@@ -144,23 +219,41 @@ impl<V: StateView> VersionedState<V> {
     #[inline]
     pub(super) fn account(&self, id: AccountId, at: u32) -> Result<Option<Account>, StateError> {
         let base = self.base_account(id)?;
-        Ok(self.accounts.cell(id.0).before(at, base))
+        Ok(self.cell(id).before(at, base, &self.tables.code_hashes))
+    }
+
+    /// Whether transaction `at` is expected to find no code at the account.
+    #[inline]
+    pub(super) fn has_no_code(&self, id: AccountId, at: u32) -> Result<bool, StateError> {
+        match self.cell(id).has_surely_no_code() {
+            true => Ok(true),
+            false => Ok(has_no_code(self.account(id, at)?)),
+        }
     }
 
     /// The account after the last committed transaction.
     #[inline]
     pub(super) fn committed(&self, id: AccountId) -> Result<Option<Account>, StateError> {
-        match self.accounts.cell(id.0).committed() {
+        match self.cell(id).committed(&self.tables.code_hashes) {
             Some(fields) => Ok(fields),
             None => self.base_account(id),
         }
     }
 
+    /// The same, if it has no code.
+    #[inline]
+    pub(super) fn committed_plain(&self, id: AccountId) -> Result<Option<Plain>, StateError> {
+        if let Some(plain) = self.cell(id).committed_plain() {
+            return Ok(Some(plain));
+        }
+        self.committed(id)?;
+        Ok(self.cell(id).committed_plain())
+    }
+
     /// The slot as transaction `at` is expected to find it.
     #[inline]
     pub(super) fn slot(&self, id: SlotId, at: u32) -> Result<U256, StateError> {
-        let SlotKey { account, .. } = self.slots.key(id.0);
-        let cleared = self.last_clearing(*account, at);
+        let cleared = self.last_clearing(self.slot_cell(id).account(), at);
         match self.written_slot(id, at, cleared) {
             Some(value) => Ok(value),
             None if cleared.is_some() => Ok(U256::ZERO),
@@ -174,7 +267,7 @@ impl<V: StateView> VersionedState<V> {
         let cleared = self.last_clearing(id, at);
         // Asked so rarely that going through all slots of the block is cheaper than keeping lists. What
         // others are adding meanwhile was written by nobody who is committed.
-        let own = self.slots.keys().filter(|(_, key)| key.account == id).map(|(slot, _)| SlotId(slot));
+        let own = self.tables.slots.keys().filter(|(_, key)| key.account == id).map(|(slot, _)| SlotId(slot));
         let mut written = own.filter_map(|slot| self.written_slot(slot, at, cleared));
         if written.any(|value| !value.is_zero()) {
             return Ok(true);
@@ -198,14 +291,14 @@ impl<V: StateView> VersionedState<V> {
 
     /// The last transaction before `at` that writes the account's fields.
     pub(super) fn last_writer(&self, id: AccountId, at: u32) -> Option<u32> {
-        self.accounts.cell(id.0).last_writer(at)
+        self.cell(id).last_writer(at)
     }
 
     /// The last transaction before `at` that writes the slot or clears it.
     pub(super) fn last_slot_writer(&self, id: SlotId, at: u32) -> Option<u32> {
-        let SlotKey { account, .. } = self.slots.key(id.0);
-        let writer = self.slots.cell(id.0).values.newest_before(at).map(|(writer, _)| writer);
-        writer.max(self.last_clearing(*account, at))
+        let account = self.slot_cell(id).account();
+        let writer = self.slot_cell(id).values.newest_before(at).map(|(writer, _)| writer);
+        writer.max(self.last_clearing(account, at))
     }
 
     /// Lets later transactions expect the writes of transaction `at`, which read what `reads` says
@@ -223,7 +316,7 @@ impl<V: StateView> VersionedState<V> {
                     }
                     _ => Pending::Set(after),
                 };
-                self.accounts.cell(id.0).expect(at, pending);
+                self.cell(id).expect(at, pending);
                 places.push(Place::Fields(id));
             }
         }
@@ -234,11 +327,11 @@ impl<V: StateView> VersionedState<V> {
     pub(super) fn retract(&self, at: u32, places: &[Place]) {
         for place in places {
             match place {
-                Place::Fields(id) => self.accounts.cell(id.0).retract(at),
+                Place::Fields(id) => self.cell(*id).retract(at),
                 Place::Clearing(id) => {
-                    self.accounts.cell(id.0).storage_or_new().clearings.retract(at);
+                    self.cell(*id).storage_or_new().clearings.retract(at);
                 }
-                Place::Slot(id) => self.slots.cell(id.0).values.retract(at),
+                Place::Slot(id) => self.slot_cell(*id).values.retract(at),
             }
         }
     }
@@ -249,10 +342,10 @@ impl<V: StateView> VersionedState<V> {
             match place {
                 Place::Fields(id) => {
                     let base = self.base_account(*id)?;
-                    self.accounts.cell(id.0).commit(at, base);
+                    self.cell(*id).commit(at, base, &self.tables.code_hashes);
                 }
-                Place::Clearing(id) => self.accounts.cell(id.0).storage_or_new().clearings.settle(at),
-                Place::Slot(id) => self.slots.cell(id.0).values.settle(at),
+                Place::Clearing(id) => self.cell(*id).storage_or_new().clearings.settle(at),
+                Place::Slot(id) => self.slot_cell(*id).values.settle(at),
             }
         }
         Ok(())
@@ -265,7 +358,7 @@ impl<V: StateView> VersionedState<V> {
             let id = self.account_id(write.address);
             self.write_storage(at, id, write, true, |_| ());
             if let Some(after) = write.account {
-                self.accounts.cell(id.0).set(at, after);
+                self.cell(id).set(at, after, &self.tables.code_hashes);
             }
         }
     }
@@ -273,7 +366,13 @@ impl<V: StateView> VersionedState<V> {
     /// Sets the fields of an account at the frontier.
     #[inline]
     pub(super) fn set_account(&self, at: u32, id: AccountId, after: Option<Account>) {
-        self.accounts.cell(id.0).set(at, after);
+        self.cell(id).set(at, after, &self.tables.code_hashes);
+    }
+
+    /// Sets the fields of an account without code at the frontier.
+    #[inline]
+    pub(super) fn set_plain(&self, at: u32, id: AccountId, after: &Plain) {
+        self.cell(id).set_plain(at, after.nonce, after.balance);
     }
 
     /// Credits a fee to an account at the frontier, as the last thing transaction `at` does.
@@ -285,11 +384,14 @@ impl<V: StateView> VersionedState<V> {
         amount: U256,
         spec: SpecId,
     ) -> Result<(), StateError> {
-        let base = self.base_account(id)?;
-        let (before, after) = self.accounts.cell(id.0).credit(at, base, amount, spec);
+        let before = self.committed(id)?;
+        let after = credit(before, amount, spec);
+        if before != after {
+            self.set_account(at, id, after);
+        }
         if before.is_some() && after.is_none() {
             // An account goes with its storage.
-            let clearings = &self.accounts.cell(id.0).storage_or_new().clearings;
+            let clearings = &self.cell(id).storage_or_new().clearings;
             clearings.put(at, ());
             clearings.settle(at);
         }
@@ -324,14 +426,53 @@ impl<V: StateView> VersionedState<V> {
     }
 
     /// True differences between the view and the state after all committed transactions, the last of
-    /// which comes before `end`.
-    pub(super) fn changes(&self, end: u32) -> Result<StateChanges, StateError> {
+    /// which comes before `end`. `share` runs what it is given on the caller and whoever else is free.
+    pub(super) fn changes(
+        &self,
+        end: u32,
+        share: impl FnOnce(&(dyn Fn() + Sync)),
+    ) -> Result<StateChanges, StateError> {
         let slots = self.written_slots(end);
-        let accounts = ChangeSet::with_capacity(self.accounts.len() as usize);
-        let mut changes = StateChanges { accounts, codes: Default::default() };
-        for id in (0..self.accounts.len()).map(AccountId) {
-            let cell = self.accounts.cell(id.0);
-            let fields = cell.committed();
+        let count = self.tables.accounts.len();
+        let (next, parts) = (AtomicU32::new(0), Mutex::new(Vec::new()));
+        let work = || {
+            let accounts = ChangeSet::with_capacity(count as usize);
+            let mut part = StateChanges { accounts, codes: Default::default() };
+            let mut piece = || {
+                let first = next.fetch_add(PIECE, Ordering::Relaxed);
+                let ids = first..first.saturating_add(PIECE).min(count);
+                (first < count).then(|| self.add_changes(ids, end, &slots, &mut part))
+            };
+            let done: Result<(), StateError> = std::iter::from_fn(&mut piece).collect();
+            parts.lock().push(done.map(|()| part));
+        };
+        if count > PIECE {
+            share(&work);
+        } else {
+            work();
+        }
+        let mut parts = parts.into_inner().into_iter();
+        let mut all = parts.next().expect("the caller has worked")?;
+        for part in parts {
+            let StateChanges { accounts, codes } = part?;
+            all.accounts.extend(accounts);
+            all.codes.extend(codes);
+        }
+        Ok(all)
+    }
+
+    /// The same for accounts with these ids.
+    fn add_changes(
+        &self,
+        ids: Range<u32>,
+        end: u32,
+        slots: &SlotLists,
+        changes: &mut StateChanges,
+    ) -> Result<(), StateError> {
+        for id in ids {
+            let Some(cell) = self.tables.accounts.owned(id) else { continue };
+            let id = AccountId(id);
+            let fields = cell.committed(&self.tables.code_hashes);
             if fields.is_none() && cell.storage().is_none() && slots.is_empty(id) {
                 continue;
             }
@@ -343,9 +484,9 @@ impl<V: StateView> VersionedState<V> {
             {
                 changes.codes.insert(hash, code.original_bytes());
             }
-            changes.accounts.insert(*self.accounts.key(id.0), change);
+            changes.accounts.insert(cell.key().into(), change);
         }
-        Ok(changes)
+        Ok(())
     }
 
     /// The change of one account in canonical form, see [`crate::state::AccountChange`].
@@ -367,7 +508,7 @@ impl<V: StateView> VersionedState<V> {
                 let Some(value) = self.written_slot(slot, end, cleared) else { continue };
                 let old = if cleared.is_some() { U256::ZERO } else { self.base_slot(slot)? };
                 if value != old {
-                    change.storage.insert(self.slots.key(slot.0).slot, value);
+                    change.storage.insert(self.slot_cell(slot).key().slot, value);
                 }
             }
         }
@@ -377,13 +518,18 @@ impl<V: StateView> VersionedState<V> {
 
     /// The slots written before `end`, account by account.
     fn written_slots(&self, end: u32) -> SlotLists {
+        let slots = &self.tables.slots;
+        if slots.len() == 0 {
+            return SlotLists::default();
+        }
         let mut lists = SlotLists {
-            first: vec![NO_SLOT; self.accounts.len() as usize],
-            next: vec![NO_SLOT; self.slots.len() as usize],
+            first: vec![NO_SLOT; self.tables.accounts.len() as usize],
+            next: vec![NO_SLOT; slots.len() as usize],
         };
-        for slot in (0..self.slots.len()).rev() {
-            if self.slots.cell(slot).values.newest_before(end).is_some() {
-                let first = &mut lists.first[self.slots.key(slot).account.0 as usize];
+        for slot in (0..slots.len()).rev() {
+            let Some(cell) = slots.owned(slot) else { continue };
+            if cell.values.newest_before(end).is_some() {
+                let first = &mut lists.first[cell.account().0 as usize];
                 lists.next[slot as usize] = *first;
                 *first = slot;
             }
@@ -393,30 +539,30 @@ impl<V: StateView> VersionedState<V> {
 
     #[inline]
     fn base_slot(&self, id: SlotId) -> Result<U256, StateError> {
-        let SlotKey { account, slot } = self.slots.key(id.0);
-        once(&self.slots.cell(id.0).base, || self.base.storage(self.accounts.key(account.0), slot))
+        let cell = self.slot_cell(id);
+        cell.base(|| self.base.storage(&self.address(cell.account()), &cell.key().slot))
     }
 
     fn base_has_storage(&self, id: AccountId) -> Result<bool, StateError> {
-        let cell = self.accounts.cell(id.0).storage_or_new();
-        once(&cell.base_has_storage, || self.base.has_storage(self.accounts.key(id.0)))
+        let cell = self.cell(id).storage_or_new();
+        cell.base_has_storage.get(|| self.base.has_storage(&self.address(id)))
     }
 
     #[inline]
     fn base_account(&self, id: AccountId) -> Result<Option<Account>, StateError> {
-        self.accounts.cell(id.0).base(|| self.base.account(self.accounts.key(id.0)))
+        self.cell(id).base(&self.tables.code_hashes, || self.base.account(&self.address(id)))
     }
 
     #[inline]
     fn last_clearing(&self, account: AccountId, at: u32) -> Option<u32> {
-        let storage = self.accounts.cell(account.0).storage()?;
+        let storage = self.cell(account).storage()?;
         storage.clearings.newest_before(at).map(|(writer, ())| writer)
     }
 
     /// The slot's own value where it has a writer before `at` that no clearing came after.
     #[inline]
     fn written_slot(&self, id: SlotId, at: u32, cleared: Option<u32>) -> Option<U256> {
-        let (writer, value) = self.slots.cell(id.0).values.newest_before(at)?;
+        let (writer, value) = self.slot_cell(id).values.newest_before(at)?;
         cleared.is_none_or(|clearer| clearer <= writer).then_some(value)
     }
 
@@ -442,7 +588,7 @@ impl<V: StateView> VersionedState<V> {
             return;
         }
         if is_cleared {
-            let clearings = &self.accounts.cell(id.0).storage_or_new().clearings;
+            let clearings = &self.cell(id).storage_or_new().clearings;
             clearings.put(at, ());
             if is_final {
                 clearings.settle(at);
@@ -451,7 +597,7 @@ impl<V: StateView> VersionedState<V> {
         }
         for (slot, value) in &write.storage {
             let slot = self.slot_id(id, *slot);
-            let values = &self.slots.cell(slot.0).values;
+            let values = &self.slot_cell(slot).values;
             if is_final {
                 values.put_and_settle(at, *value);
             } else {
@@ -464,7 +610,11 @@ impl<V: StateView> VersionedState<V> {
 
 const NO_SLOT: u32 = u32::MAX;
 
-/// For each account its slots, as lists through two tables.
+/// Accounts whose changes one worker puts together before it asks for more.
+const PIECE: u32 = 4_096;
+
+/// For each account its slots, as lists through two tables. Both are empty where there are no slots.
+#[derive(Default)]
 struct SlotLists {
     /// By account: its first slot.
     first: Vec<u32>,
@@ -474,32 +624,22 @@ struct SlotLists {
 
 impl SlotLists {
     fn is_empty(&self, account: AccountId) -> bool {
-        self.first[account.0 as usize] == NO_SLOT
+        self.first_of(account).is_none()
     }
 
     fn of(&self, account: AccountId) -> impl Iterator<Item = SlotId> {
-        let known = |slot: u32| (slot != NO_SLOT).then_some(slot);
-        let first = known(self.first[account.0 as usize]);
-        std::iter::successors(first, move |slot| known(self.next[*slot as usize])).map(SlotId)
+        let after = |slot: &u32| Some(self.next[*slot as usize]).filter(|next| *next != NO_SLOT);
+        std::iter::successors(self.first_of(account), after).map(SlotId)
+    }
+
+    fn first_of(&self, account: AccountId) -> Option<u32> {
+        self.first.get(account.0 as usize).copied().filter(|slot| *slot != NO_SLOT)
     }
 }
 
 #[inline]
 fn code_hash(account: Option<Account>) -> B256 {
     account.map_or(KECCAK_EMPTY, |account| account.code_hash)
-}
-
-/// The value of a base read. Two threads may both ask the view at first, which always gives the
-/// same answer; failures are not kept.
-#[inline]
-fn once<T: Copy>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
-    match cell.get() {
-        Some(value) => Ok(*value),
-        None => {
-            let value = read()?;
-            Ok(*cell.get_or_init(|| value))
-        }
-    }
 }
 
 /// The state before one transaction of the block, as a view.

@@ -21,6 +21,7 @@ mod memory;
 mod reads;
 mod recheck;
 mod schedule;
+mod spare;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -34,9 +35,10 @@ use std::time::{Duration, Instant};
 
 use self::commit::Committer;
 pub(crate) use self::estimate::is_worth_it;
-use self::memory::{AccountId, Place, VersionedState};
+use self::memory::{AccountId, Place, Tables, VersionedState};
 use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
+pub(crate) use self::spare::SpareTables;
 use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::transfers::{Transfer, TransferRules};
 use self::view::TransactionView;
@@ -63,9 +65,14 @@ pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<Jo
     if u32::try_from(job.transactions.len()).is_err() {
         return Err(CoreError::InvalidArgument("too many transactions for one block".into()).into());
     }
-    let speculation = Speculation::new(job, state, threads);
+    let tables = workers.spare_tables().take();
+    let speculation = Speculation::new(job, state, tables, threads);
     workers.run(threads.min(job.transactions.len()), |worker| cpu.count(worker, || speculation.work()));
-    let mut outcome = speculation.finish(threads)?;
+    let (outcome, tables) = speculation.finish(threads, |work| {
+        workers.run(threads, |worker| cpu.count(worker, work));
+    });
+    workers.spare_tables().keep(tables);
+    let mut outcome = outcome?;
     outcome.statistics.cpu_ns = cpu.total_ns();
     outcome.statistics.elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Ok(outcome)
@@ -119,13 +126,13 @@ struct Worker<'s, 'a> {
 }
 
 impl<'a> Speculation<'a> {
-    fn new(job: &'a Job<'a>, state: &'a dyn StateView, threads: usize) -> Self {
+    fn new(job: &'a Job<'a>, state: &'a dyn StateView, tables: Box<Tables>, threads: usize) -> Self {
         let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
         let looks = |tx: &SharedTransaction| TransferRules::may_be_one(&tx.tx);
         let is_transfer: Vec<bool> =
             job.transactions.iter().map(|tx| transfers.is_some() && looks(tx)).collect();
         let edges = edges::predict(job.transactions, &job.options.dependencies, &is_transfer);
-        let memory = VersionedState::new(state, job.transactions.len());
+        let memory = VersionedState::new(state, tables, job.transactions.len());
         let committer = Committer::new(job, &memory, state, threads);
         Self {
             job,
@@ -301,9 +308,10 @@ impl<'a> Speculation<'a> {
         let rules = self.transfers.as_ref().expect("there are stretches where there are rules");
         let (mut begin, mut stretch) = (first, Vec::with_capacity((end - first) as usize));
         let transactions = &self.job.transactions[first as usize..end as usize];
+        let drafts: Vec<_> = transactions.iter().map(|tx| rules.prepare(tx)).collect();
         let parties = self.parties(transactions);
-        for ((index, tx), parties) in (first..end).zip(transactions).zip(parties) {
-            let transfer = rules.prepare(tx, parties);
+        for ((index, draft), [sender, recipient]) in (first..end).zip(drafts).zip(parties) {
+            let transfer = draft.map(|draft| draft.between(sender, recipient));
             if let Some(transfer) = transfer.filter(|transfer| self.meets_no_code(index, transfer)) {
                 stretch.push(transfer);
                 continue;
@@ -323,8 +331,10 @@ impl<'a> Speculation<'a> {
             addresses.push(tx.sender);
             addresses.extend(tx.tx.to.filter(|to| *to != tx.sender));
         }
-        let mut ids = self.memory.account_ids(&addresses).into_iter();
-        self.memory.ask_for_accounts(ids.as_slice());
+        let mut ids = Vec::with_capacity(addresses.len());
+        self.memory.account_ids(&addresses, |id| ids.push(id));
+        self.memory.ask_for_accounts(&ids, &addresses);
+        let mut ids = ids.into_iter();
         let mut next = || ids.next().expect("one id for each address");
         let of = |tx: &SharedTransaction| {
             let payer = next();
@@ -351,8 +361,8 @@ impl<'a> Speculation<'a> {
     /// Whether a transfer can be expected to find no code. What the view fails to tell is left to an
     /// execution, which knows how to report it.
     fn meets_no_code(&self, index: u32, transfer: &Transfer) -> bool {
-        let finds_none = |id| match self.memory.account(id, index) {
-            Ok(account) => reads::has_no_code(account),
+        let finds_none = |id| match self.memory.has_no_code(id, index) {
+            Ok(has_none) => has_none,
             Err(StateError::Missing(keys)) => {
                 self.missing.lock().extend(keys);
                 false
@@ -383,9 +393,7 @@ impl<'a> Speculation<'a> {
                         self.after_commit(&mut committer, 1, done);
                     }
                     Ready::Transfers(stretch) => {
-                        let done = (index..).zip(&stretch).try_for_each(|(index, transfer)| {
-                            committer.transfer(self, worker, index, transfer)
-                        });
+                        let done = committer.transfers(self, worker, index, &stretch);
                         self.after_commit(&mut committer, stretch.len() as u32, done);
                     }
                 }
@@ -427,18 +435,26 @@ impl<'a> Speculation<'a> {
         }
     }
 
-    fn finish(self, threads: usize) -> Result<JobOutcome, ExecuteError> {
+    /// The block's outcome, and memory for another block.
+    /// `share` runs what it is given on the caller and whoever else is free.
+    fn finish(
+        self,
+        threads: usize,
+        share: impl FnOnce(&(dyn Fn() + Sync)),
+    ) -> (Result<JobOutcome, ExecuteError>, Box<Tables>) {
         let end = self.schedule.frontier();
         let is_whole = end as usize == self.job.transactions.len();
         let committer = self.committer.into_inner();
         let ended_early = committer.has_ended_early();
-        let mut outcome = committer.finish(&self.memory, end)?;
-        assert!(is_whole || ended_early, "workers leave when all is committed or the block has ended");
-        let statistics = &mut outcome.statistics;
-        statistics.threads = threads;
-        statistics.active_workers = self.active.into_inner();
-        statistics.busy_ns = self.busy_ns.into_inner();
-        Ok(outcome)
+        let outcome = committer.finish(&self.memory, end, share).map(|mut outcome| {
+            assert!(is_whole || ended_early, "workers leave when all is committed or the block has ended");
+            let statistics = &mut outcome.statistics;
+            statistics.threads = threads;
+            statistics.active_workers = self.active.into_inner();
+            statistics.busy_ns = self.busy_ns.into_inner();
+            outcome
+        });
+        (outcome, self.memory.into_tables())
     }
 }
 

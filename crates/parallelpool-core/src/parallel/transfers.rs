@@ -9,15 +9,15 @@
 
 use revm::context_interface::cfg::GasParams;
 
+use super::accounts::Plain;
 use super::memory::AccountId;
-use super::reads::{HUGE, has_no_code};
+use super::reads::HUGE;
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
 use crate::evm::may_be_precompile;
 use crate::primitives::{Address, U256};
-use crate::state::Account;
 use crate::tx::charges::{Charges, charges_by, earned_per_gas, effective_gas_price};
-use crate::tx::validity::{fee, is_type_active};
+use crate::tx::validity::is_type_active;
 use crate::tx::{RecoveredTransaction, Transaction, split_tag};
 
 /// What transfers of one block have in common.
@@ -31,29 +31,32 @@ pub(super) struct TransferRules {
     gas_limit_cap: u64,
 }
 
-/// A transfer between two accounts of which it is not yet known what they hold.
+/// A transfer between two accounts of which it is not yet known what they hold. Prices have 64 bits:
+/// what offers more is left to the EVM.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transfer {
     pub(super) sender: AccountId,
     pub(super) recipient: AccountId,
     nonce: u64,
     value: U256,
-    /// What the sender must own.
-    required: U256,
+    /// Most wei that gas may cost: what the sender must own besides the value.
+    most_for_gas: u128,
+    /// Wei that gas does cost.
+    charge: u128,
+    /// Wei of it for the beneficiary.
+    pub(super) fee: u128,
     /// Gas of the transfer.
     pub(super) gas_used: u64,
     /// Wei per gas.
-    pub(super) price: U256,
-    /// Wei for the beneficiary.
-    pub(super) fee: U256,
+    pub(super) price: u64,
 }
 
 /// The two accounts after a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome {
-    pub(super) sender: Account,
+    pub(super) sender: Plain,
     /// `None` where it is the sender, or nothing changed.
-    pub(super) recipient: Option<Account>,
+    pub(super) recipient: Option<Plain>,
 }
 
 impl TransferRules {
@@ -85,13 +88,9 @@ impl TransferRules {
             && (tx.tx_type <= 2 || tx.is_parallel)
     }
 
-    /// The transfer between these accounts, if nothing is wrong with the transaction in itself.
+    /// The transfer but for its accounts' ids, if nothing is wrong with the transaction in itself.
     #[inline]
-    pub(super) fn prepare(
-        &self,
-        recovered: &RecoveredTransaction,
-        [payer, payee]: [AccountId; 2],
-    ) -> Option<Transfer> {
+    pub(super) fn prepare(&self, recovered: &RecoveredTransaction) -> Option<Transfer> {
         let RecoveredTransaction { tx, sender } = recovered;
         if !Self::may_be_one(tx) {
             return None;
@@ -113,46 +112,51 @@ impl TransferRules {
         }
         let price = effective_gas_price(tx.tx_type, cap, tip, self.base_fee);
         let gas_used = charges.least_gas_limit();
-        let required = tx.cost()?;
         let earned = earned_per_gas(&self.rules, price, self.base_fee);
+        let narrow = |price: U256| u64::try_from(price).ok();
+        let (cap, price, earned) = (narrow(cap)?, narrow(price)?, narrow(earned)?);
+        let wei = |price: u64, gas: u64| u128::from(price) * u128::from(gas);
         Some(Transfer {
-            sender: payer,
-            recipient: payee,
+            sender: AccountId::default(),
+            recipient: AccountId::default(),
             nonce: tx.nonce,
             value: tx.value,
-            required,
+            most_for_gas: wei(cap, tx.gas_limit),
+            charge: wei(price, gas_used),
+            fee: wei(earned, gas_used),
             gas_used,
             price,
-            fee: fee(earned, gas_used).expect("at most what is required"),
         })
     }
 }
 
 impl Transfer {
-    /// What the transfer makes of the accounts; `None` where it takes the EVM to say.
+    /// The transfer between these two.
     #[inline]
-    pub(super) fn outcome(&self, sender: Option<Account>, recipient: Option<Account>) -> Option<Outcome> {
-        let mut payer = sender.unwrap_or_default();
-        let is_ready = payer.nonce == self.nonce
-            && payer.balance >= self.required
-            && has_no_code(sender)
-            && has_no_code(recipient);
+    pub(super) fn between(self, sender: AccountId, recipient: AccountId) -> Self {
+        Self { sender, recipient, ..self }
+    }
+
+    /// What the transfer makes of the accounts, which have no code; `None` where it takes the EVM to say.
+    #[inline]
+    pub(super) fn outcome(&self, sender: Plain, recipient: Plain) -> Option<Outcome> {
+        let required = self.value.checked_add(U256::from(self.most_for_gas))?;
+        let is_ready = sender.nonce == self.nonce && sender.balance >= required;
         // An account that exists and is empty vanishes when it is touched.
-        if !is_ready || recipient.is_some_and(|account| account.is_empty() || account.balance >= HUGE) {
+        let lingers = recipient.exists && recipient.is_empty();
+        if !is_ready || lingers || recipient.balance >= HUGE {
             return None;
         }
-        payer.nonce += 1;
-        payer.balance -= fee(self.price, self.gas_used).expect("at most what is required");
-        if self.sender == self.recipient {
-            return Some(Outcome { sender: payer, recipient: None });
+        let nonce = sender.nonce + 1;
+        let balance = sender.balance - U256::from(self.charge);
+        if self.sender == self.recipient || self.value.is_zero() {
+            return Some(Outcome { sender: Plain { exists: true, nonce, balance }, recipient: None });
         }
-        payer.balance -= self.value;
-        if self.value.is_zero() {
-            return Some(Outcome { sender: payer, recipient: None });
-        }
-        let mut payee = recipient.unwrap_or_default();
-        payee.balance = payee.balance.checked_add(self.value)?;
-        Some(Outcome { sender: payer, recipient: Some(payee) })
+        let payee = recipient.balance.checked_add(self.value)?;
+        Some(Outcome {
+            sender: Plain { exists: true, nonce, balance: balance - self.value },
+            recipient: Some(Plain { exists: true, balance: payee, ..recipient }),
+        })
     }
 }
 

@@ -60,6 +60,14 @@ impl<T: Copy> Versions<T> {
         self.written.store(true, Ordering::Release);
     }
 
+    /// Forgets everything. No other thread knows of the location.
+    pub(super) fn forget(&self) {
+        if self.written.load(Ordering::Relaxed) {
+            self.list.write().clear();
+            self.written.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Takes back what transaction `at` wrote.
     pub(super) fn retract(&self, at: u32) {
         self.list.write().retain(|(writer, _)| *writer != at);

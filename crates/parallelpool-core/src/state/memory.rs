@@ -1,15 +1,18 @@
 //! A state in maps: replayed blocks, tests, genesis allocations.
 
+mod addresses;
+
 use std::collections::HashMap;
 
-use super::{Account, AccountChange, StateChanges, StateView, analyse};
+use self::addresses::AddressMap;
+use super::{Account, AccountAnswer, AccountChange, StateChanges, StateView, analyse};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256, keccak256};
 
 /// A whole (or knowingly partial) state in memory; what is absent does not exist.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryState {
-    accounts: HashMap<Address, StoredAccount, foldhash::fast::RandomState>,
+    accounts: AddressMap<StoredAccount>,
     codes: HashMap<B256, Bytecode, foldhash::fast::RandomState>,
     block_hashes: HashMap<u64, B256>,
 }
@@ -34,12 +37,12 @@ impl MemoryState {
             Some(code) if !code.is_empty() => self.insert_code(code),
             _ => KECCAK_EMPTY,
         };
-        self.accounts.entry(address).or_default().fields = account;
+        self.accounts.get_or_default(address).fields = account;
     }
 
     /// Sets a slot of an account, which must exist already; zero deletes.
     pub fn insert_storage(&mut self, address: Address, slot: U256, value: U256) {
-        let storage = &mut self.accounts.entry(address).or_default().storage;
+        let storage = &mut self.accounts.get_or_default(address).storage;
         if value.is_zero() {
             storage.remove(&slot);
         } else {
@@ -85,7 +88,7 @@ impl MemoryState {
             self.accounts.remove(&address);
             return;
         };
-        let account = self.accounts.entry(address).or_default();
+        let account = self.accounts.get_or_default(address);
         account.fields = after;
         if change.storage_cleared {
             account.storage.clear();
@@ -105,6 +108,10 @@ impl MemoryState {
 impl StateView for MemoryState {
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
         Ok(self.accounts.get(address).map(|account| account.fields))
+    }
+
+    fn accounts(&self, addresses: &[Address], put: &mut dyn FnMut(usize, AccountAnswer)) {
+        self.accounts.get_all(addresses, |account| account.fields, |place, fields| put(place, Ok(fields)));
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {

@@ -39,12 +39,20 @@ impl Account {
     }
 }
 
+/// What a view says of an account.
+pub type AccountAnswer = Result<Option<Account>, StateError>;
+
 /// An immutable state: the same question has the same answer for as long as the view lives.
 ///
 /// Shared by all workers, so it must be cheap to ask from many threads.
 pub trait StateView: Send + Sync + Debug {
     /// The account, or `None` where there is none.
     fn account(&self, address: &Address) -> Result<Option<Account>, StateError>;
+    /// The same for several accounts: calls `put` once for each, in any order, with its place and the
+    /// answer. For views that are faster when asked for many.
+    fn accounts(&self, addresses: &[Address], put: &mut dyn FnMut(usize, AccountAnswer)) {
+        addresses.iter().enumerate().for_each(|(place, address)| put(place, self.account(address)));
+    }
     /// The slot's value; zero where nothing is stored.
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError>;
     /// Whether any slot of the account is not zero. Asked rarely: when a creation meets an account
@@ -67,6 +75,10 @@ macro_rules! view_by_pointer {
         impl<V: StateView + ?Sized> StateView for $pointer {
             fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
                 (**self).account(address)
+            }
+
+            fn accounts(&self, addresses: &[Address], put: &mut dyn FnMut(usize, AccountAnswer)) {
+                (**self).accounts(addresses, put)
             }
 
             fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {

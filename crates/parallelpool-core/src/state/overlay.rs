@@ -5,7 +5,7 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 
-use super::{Account, AccountChange, StateChanges, StateView, analyse};
+use super::{Account, AccountAnswer, AccountChange, StateChanges, StateView, analyse};
 use crate::error::StateError;
 use crate::evm::{AccountWrite, credit};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
@@ -167,6 +167,16 @@ impl<V: StateView> StateView for Overlay<V> {
         match self.accounts.get(address) {
             Some(account) => Ok(account.after),
             None => self.base.account(address),
+        }
+    }
+
+    fn accounts(&self, addresses: &[Address], put: &mut dyn FnMut(usize, AccountAnswer)) {
+        let own = |address: &Address| self.accounts.get(address).map(|account| account.after);
+        if !addresses.iter().any(|address| self.accounts.contains_key(address)) {
+            return self.base.accounts(addresses, put);
+        }
+        for (place, address) in addresses.iter().enumerate() {
+            put(place, own(address).map_or_else(|| self.base.account(address), Ok));
         }
     }
 

@@ -39,5 +39,7 @@ use shuttle::sync as simulated;
 mod locks;
 
 pub(super) use std::sync::atomic::Ordering;
+/// Words of data that something else publishes: never points of scheduling by themselves.
+pub(super) use std::sync::atomic::{AtomicU32 as Word32, AtomicU64 as Word64};
 
 pub(super) use real::*;

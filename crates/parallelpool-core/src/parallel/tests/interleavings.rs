@@ -23,14 +23,14 @@ const STACK_BYTES: usize = 4 << 20;
 
 /// Executes a job by simulated threads, the caller among them.
 fn run_simulated(job: &Job<'_>, state: &dyn StateView, workers: usize) -> Result<JobOutcome, ExecuteError> {
-    let speculation = Speculation::new(job, state, workers);
+    let speculation = Speculation::new(job, state, Box::default(), workers);
     shuttle::thread::scope(|scope| {
         for _ in 1..workers {
             scope.spawn(|| speculation.work());
         }
         speculation.work();
     });
-    speculation.finish(workers)
+    speculation.finish(workers, |work| work()).0
 }
 
 fn explore(scheduler: impl Scheduler + 'static, block: impl Fn() + Send + Sync + 'static) {
@@ -182,7 +182,7 @@ fn a_panic_lets_all_workers_go_under_every_schedule() {
         let (rules, block, options) = (rules(), block(), ExecuteOptions::default());
         let (state, transactions) = trapped(true);
         let job = job(&rules, &block, &transactions, &options);
-        let speculation = Speculation::new(&job, &state, 3);
+        let speculation = Speculation::new(&job, &state, Box::default(), 3);
         let work = || {
             let result = catch_unwind(AssertUnwindSafe(|| speculation.work()));
             counted.fetch_add(usize::from(result.is_err()), Ordering::Relaxed);

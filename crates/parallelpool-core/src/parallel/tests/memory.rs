@@ -66,7 +66,7 @@ fn seen_by(memory: &VersionedState<&Base>, ats: std::ops::Range<u32>) -> Vec<u64
 #[test]
 fn a_clearing_hides_older_values_and_not_those_of_its_own_transaction() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     memory.publish(0, &wrote(None, false, &[(SLOT, U256::from(40))]), None);
     memory.publish(2, &wrote(Some(None), true, &[]), None);
     memory.publish(4, &wrote(Some(Some(FIELDS)), false, &[(SLOT, U256::from(50))]), None);
@@ -80,7 +80,7 @@ fn a_clearing_hides_older_values_and_not_those_of_its_own_transaction() {
 #[test]
 fn whether_there_is_storage_follows_writes_and_clearings() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     memory.publish(1, &wrote(None, true, &[]), None);
     memory.publish(3, &wrote(None, false, &[(SLOT, U256::from(5))]), None);
     memory.publish(5, &wrote(None, false, &[(SLOT, U256::ZERO)]), None);
@@ -92,7 +92,7 @@ fn whether_there_is_storage_follows_writes_and_clearings() {
 #[test]
 fn what_is_taken_back_leaves_what_was_there() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let other = U256::from(4);
     let write = wrote(Some(None), true, &[(SLOT, U256::from(7)), (other, U256::from(8))]);
     let first = memory.publish(1, &write, None);
@@ -107,7 +107,7 @@ fn what_is_taken_back_leaves_what_was_there() {
 #[test]
 fn the_view_is_asked_once_for_each_key() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     for at in 0..10 {
         memory.at(at).account(&ACCOUNT).expect("a view");
         memory.at(at).storage(&ACCOUNT, &SLOT).expect("a view");
@@ -139,7 +139,7 @@ fn whole_log(memory: &VersionedState<&Base>) -> ReadLog {
 #[test]
 fn a_log_names_the_read_that_changed_and_who_did_it() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let log = whole_log(&memory);
     let changed = || changed_at(&log, &memory);
     assert_eq!(changed(), None);
@@ -161,7 +161,7 @@ fn a_log_names_the_read_that_changed_and_who_did_it() {
 #[test]
 fn an_answer_about_storage_alone_is_compared_too() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let mut log = ReadLog::default();
     log.storage(memory.account_id(ACCOUNT), true);
     memory.publish(1, &wrote(None, true, &[]), None);
@@ -173,7 +173,7 @@ fn an_answer_about_storage_alone_is_compared_too() {
 /// seen `seen` and observed `observed`.
 fn verdict(sender: Address, seen: Account, observed: Observations, after: Option<Account>) -> Option<Field> {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let id = memory.account_id(ACCOUNT);
     let mut log = ReadLog::default();
     log.account(id, Some(seen));
@@ -274,7 +274,7 @@ fn a_predicted_sender_must_have_the_nonce_and_the_funds() {
 #[test]
 fn a_sender_is_predicted_ready_but_never_younger_than_it_is() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let stopped = AtomicBool::new(false);
     let mut view = TransactionView::new(&memory, &stopped);
     let seen = |view: &mut TransactionView<'_, &Base>, nonce: u64| {
@@ -293,7 +293,7 @@ fn a_sender_is_predicted_ready_but_never_younger_than_it_is() {
 #[test]
 fn many_accounts_are_found_as_well_as_few() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let mut log = ReadLog::default();
     let ids: Vec<_> = (0..100).rev().map(|index| memory.account_id(account(index))).collect();
     for id in ids.iter().rev() {
@@ -311,7 +311,7 @@ fn many_accounts_are_found_as_well_as_few() {
 #[test]
 fn a_called_off_speculation_reads_nothing_more() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     let stopped = AtomicBool::new(true);
     let mut view = TransactionView::new(&memory, &stopped);
 
@@ -322,16 +322,16 @@ fn a_called_off_speculation_reads_nothing_more() {
 #[test]
 fn changes_are_the_differences_that_remain() {
     let base = Base::default();
-    let memory = VersionedState::new(&base, 8);
+    let memory = VersionedState::new(&base, Default::default(), 8);
     memory.apply(0, &wrote(Some(None), true, &[]));
     memory.apply(1, &wrote(Some(Some(FIELDS)), false, &[(SLOT, BASE_VALUE)]));
-    let restored = memory.changes(2).expect("a view");
+    let restored = memory.changes(2, |work| work()).expect("a view");
     let change = &restored.accounts[&ACCOUNT];
 
     assert_eq!((change.after, change.storage_cleared), (Some(FIELDS), true));
     assert_eq!(change.storage.get(&SLOT), Some(&BASE_VALUE), "after a clearing every slot is named");
     let same = wrote(Some(Some(FIELDS)), false, &[(SLOT, BASE_VALUE)]);
-    let unchanged = VersionedState::new(&base, 8);
+    let unchanged = VersionedState::new(&base, Default::default(), 8);
     unchanged.apply(0, &same);
-    assert!(unchanged.changes(1).expect("a view").is_empty());
+    assert!(unchanged.changes(1, |work| work()).expect("a view").is_empty());
 }

@@ -17,6 +17,8 @@ mod memory;
 mod recheck;
 #[cfg(not(feature = "shuttle"))]
 mod stepper;
+#[cfg(not(feature = "shuttle"))]
+mod transfers;
 #[path = "../../../tests/random_blocks/world/mod.rs"]
 mod world;
 

@@ -46,7 +46,7 @@ pub(super) fn run_by_steps(
     workers: usize,
     preference: Preference,
 ) -> Result<JobOutcome, ExecuteError> {
-    let mut speculation = Speculation::new(job, state, workers);
+    let mut speculation = Speculation::new(job, state, Box::default(), workers);
     if preference == Preference::Outdated {
         let window = speculation.committer.get_mut().window();
         let free = std::iter::repeat_n(Default::default(), job.transactions.len());
@@ -74,7 +74,7 @@ pub(super) fn run_by_steps(
         }
     }
     drop(crew);
-    speculation.finish(workers)
+    speculation.finish(workers, |work| work()).0
 }
 
 fn outdated_first(able: &[usize], crew: &[StepWorker<'_, '_>]) -> usize {
