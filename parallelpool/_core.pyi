@@ -26,8 +26,10 @@ from parallelpool._boundary.benching import (
     bench_batching,
     bench_conditions,
     bench_export,
+    bench_load,
     bench_run,
     bench_state_root,
+    bench_transfers,
     bench_workloads,
 )
 from parallelpool._boundary.blocks import (
@@ -62,6 +64,10 @@ from parallelpool._boundary.errors import (
     StoreRefused,
     error_kinds,
 )
+from parallelpool._boundary.pool_order import (
+    BestFirst,
+    PriceOrder,
+)
 from parallelpool._boundary.predictions import PredictionStatistics
 from parallelpool._boundary.replaying import (
     Analysis,
@@ -95,6 +101,7 @@ __all__ = [
     "BatchBuilder",
     "BatchPlan",
     "BatchVerification",
+    "BestFirst",
     "Block",
     "BlockAttributes",
     "BlockRefused",
@@ -117,6 +124,7 @@ __all__ = [
     "Ommer",
     "Parallelism",
     "PredictionStatistics",
+    "PriceOrder",
     "Receipt",
     "ReplayBlock",
     "ReplayVerdict",
@@ -134,8 +142,10 @@ __all__ = [
     "bench_batching",
     "bench_conditions",
     "bench_export",
+    "bench_load",
     "bench_run",
     "bench_state_root",
+    "bench_transfers",
     "bench_workloads",
     "block_hash",
     "decode_transactions",

@@ -157,6 +157,18 @@ class EmbeddedChain:
         """(block number, index in the block)."""
         return self.core.transaction_location(tx_hash)
 
+    def transaction_locations(self, hashes: Sequence[bytes], /) -> list[tuple[int, int] | None]:
+        """The same for many, all as of one head."""
+        return self.core.transaction_locations(hashes)
+
+    def accounts_changed_since(self, number: int, block_hash: bytes, /) -> list[bytes] | None:
+        """
+        Accounts whose nonce, balance or code changed after a block, each once.
+
+        `None` where the block is not canonical or more than 64 blocks back.
+        """
+        return self.core.accounts_changed_since(number, block_hash)
+
     def next_base_fee(self, number: int | None = None, /) -> int | None:
         """Wei per gas of the block after `number` (default: after the head)."""
         return self.core.next_base_fee(number)

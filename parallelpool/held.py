@@ -47,6 +47,11 @@ class HeldBack:
         """Whether anything of the sender is held."""
         return sender in self._by_sender
 
+    @property
+    def senders(self) -> Iterable[Address]:
+        """Those of whom anything is held."""
+        return self._by_sender.keys()
+
     def all_replaced(self) -> Iterator[PooledTransaction]:
         """What is shown only because the one that took its nonce is held."""
         return (shown for held in self._by_sender.values() for shown in held.values() if shown is not None)

@@ -52,12 +52,16 @@ class Holdings:
     def __init__(
         self,
         guaranteed: int,
+        account_queue: int,
         publish: Callable[[PoolEvent], None],
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
-        """`clock` never steps back and times heartbeats; `wall_clock` gives the unix seconds that people read."""
+        """
+        `guaranteed` and `account_queue` are geth's AccountSlots and AccountQueue. `clock` never steps back and times
+        heartbeats; `wall_clock` gives the unix seconds that people read.
+        """
         self.index = TransactionIndex()
         self.pending = PendingSenders(guaranteed)
         self.queued = QueuedSenders()
@@ -68,6 +72,8 @@ class Holdings:
         """Departures since the start, by reason."""
         self.sequence = 0
         """Rises whenever what readers see may have changed."""
+        self._account_queue = account_queue
+        self._overfull: set[Address] = set()
         self._publish = publish
         self._clock = clock
         self._wall_clock = wall_clock
@@ -157,8 +163,16 @@ class Holdings:
         """Lets a transaction wait that is out of its sender's executable ones."""
         old = self.queued.queue(pooled, self._clock())
         assert old is None, "a nonce is either executable or waits"
+        if self.queued.count(pooled.sender) > self._account_queue:
+            self._overfull.add(pooled.sender)
         self.index.move(pooled, is_pending=False)
         self._changes.waiting[pooled.hash] = pooled
+
+    def take_overfull(self) -> list[Address]:
+        """Senders whose queue has more than one may have, since executable ones went back to it; each is told once."""
+        overfull = [sender for sender in self._overfull if self.queued.count(sender) > self._account_queue]
+        self._overfull.clear()
+        return sorted(overfull)
 
     # -- out
 

@@ -2,21 +2,18 @@
 All transactions of the pool by hash, by the accounts they delegate, and by price.
 
 `TransactionIndex` is the one answer to "is it pooled, and is it executable": every gauge is a length of its
-containers. `PriceOrder` decides who leaves a full pool. Both know nothing of nonces.
+containers. `PriceOrder` says who leaves a full pool and who is best for a block.
 """
 
-from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
-from parallelpool.ordering import price_of
-from parallelpool.primitives import Address, TxHash, Wei
-from parallelpool.transaction import PooledTransaction
+from parallelpool.primitives import Address, Gas, TxHash, Wei
+from parallelpool.transaction import CorePriceOrder, PooledTransaction
 
-URGENT_SHARE: Final = 4
-FLOATING_SHARE: Final = 1
-"""Eviction keeps the two heaps at this ratio; geth's urgentRatio and floatingRatio."""
+READ_AT_ONCE: Final = 256
+"""Transactions that are asked of the order at once while it is read best first."""
 
 
 class Pooled(Protocol):
@@ -27,64 +24,41 @@ class Pooled(Protocol):
     def get(self, tx_hash: TxHash, /) -> PooledTransaction | None: ...
 
 
-HeapEntry: TypeAlias = tuple[int, Wei, Wei, int, int, TxHash]
-"""(effective tip, fee cap, tip cap, -nonce, -arrival, hash): at equal price the higher nonce goes first."""
-
-
 class PriceOrder:
     """
-    The cheapest transactions of the pool, in geth's two heaps.
+    The transactions of the pool by what they pay: the engine's order, in terms of the pool's objects.
 
-    The urgent heap orders by what a transaction pays in the block to come, the floating one by its caps alone.
-    Eviction draws from both, so neither a wave of high tips nor one of high fee caps pushes out the other kind.
-
-    The heaps are made when they are first needed after a new head, so a pool that is not full pays nothing for
-    them. O(log n) for each transaction then, O(n log n) for making them. What leaves the pool is deleted from
-    the heaps lazily: an entry counts as long as its heap's member set has its hash.
+    One table serves eviction and the choice of candidates. Eviction draws on geth's two heaps: by what a
+    transaction pays in the block to come, and by its caps alone, so neither a wave of high tips nor one of high
+    fee caps pushes out the other kind. O(log n) for each change; what a new head makes necessary is made when
+    it is first asked for.
 
     Source: geth core/txpool/legacypool/list.go, pricedList.
     """
 
     def __init__(self, pooled: Pooled) -> None:
         self._pooled = pooled
-        self._base_fee: Wei | None = None
-        self._is_made = False
-        self._urgent: list[HeapEntry] = []
-        self._floating: list[HeapEntry] = []
-        self._urgent_members: set[TxHash] = set()
-        self._floating_members: set[TxHash] = set()
+        self._order = CorePriceOrder()
 
     def reprice(self, base_fee: Wei | None) -> None:
         """A new head: `base_fee` (wei) is that of the block to come."""
-        self._base_fee = base_fee
-        self._unmake()
+        self._order.reprice(base_fee)
 
-    def put(self, pooled: PooledTransaction) -> None:
+    def put(self, pooled: PooledTransaction, *, is_pending: bool) -> None:
         """A transaction has come into the pool."""
-        if self._is_made:
-            self._urgent_members.add(pooled.hash)
-            heappush(self._urgent, self._entry(pooled, self._base_fee))
+        self._order.put(pooled.transaction, pooled.arrival, is_pending)
+
+    def move(self, pooled: PooledTransaction, *, is_pending: bool) -> None:
+        """A transaction became executable, or no longer is."""
+        self._order.set_executable(pooled.hash, is_pending)
 
     def forget(self, pooled: PooledTransaction) -> None:
         """A transaction has left the pool."""
-        if not self._is_made:
-            return
-        self._urgent_members.discard(pooled.hash)
-        self._floating_members.discard(pooled.hash)
-        members = len(self._urgent_members) + len(self._floating_members)
-        if len(self._urgent) + len(self._floating) > 2 * members + 64:
-            self._sweep()
+        self._order.remove(pooled.hash)
 
     def is_underpriced(self, newcomer: PooledTransaction) -> bool:
         """Whether nothing in the pool pays less than `newcomer`; an equal price is not less."""
-        self._make()
-        urgent = self._worst(self._urgent, self._urgent_members)
-        floating = self._worst(self._floating, self._floating_members)
-        if urgent is None and floating is None:
-            return False
-        return (urgent is None or price_of(newcomer, self._base_fee) <= urgent[:3]) and (
-            floating is None or price_of(newcomer, None) <= floating[:3]
-        )
+        return self._order.is_underpriced(newcomer.max_fee_per_gas, newcomer.max_priority_fee_per_gas)
 
     def take_cheapest(self, slots: int) -> list[PooledTransaction] | None:
         """
@@ -92,78 +66,41 @@ class PriceOrder:
 
         They are out of this order but still in the pool: the caller drops them or puts them back.
         """
-        self._make()
-        taken: list[PooledTransaction] = []
-        while slots > 0:
-            if len(self._urgent_members) * FLOATING_SHARE > len(self._floating_members) * URGENT_SHARE:
-                pooled = self._pop(self._urgent, self._urgent_members)
-                self._floating_members.add(pooled.hash)
-                heappush(self._floating, self._entry(pooled, None))
-            elif self._floating_members:
-                taken.append(pooled := self._pop(self._floating, self._floating_members))
-                slots -= pooled.slots
-            else:
-                for pooled in taken:
-                    self.put(pooled)
-                return None
-        return taken
+        taken = self._order.take_cheapest(slots)
+        return None if taken is None else [self._found(tx_hash) for tx_hash in taken]
 
-    def _make(self) -> None:
-        if self._is_made:
-            return
-        entries = [self._entry(pooled, self._base_fee) for pooled in self._pooled]
-        heapify(entries)
-        self._is_made, self._urgent = True, entries
-        self._urgent_members = {entry[-1] for entry in entries}
-        for _ in range(len(entries) * FLOATING_SHARE // (URGENT_SHARE + FLOATING_SHARE)):
-            pooled = self._pop(self._urgent, self._urgent_members)
-            self._floating_members.add(pooled.hash)
-            self._floating.append(self._entry(pooled, None))
-        heapify(self._floating)
+    def put_back(self, pooled: PooledTransaction) -> None:
+        """Undoes `take_cheapest` for one of those it gave."""
+        self._order.put_back(pooled.hash)
 
-    def _unmake(self) -> None:
-        self._is_made = False
-        self._urgent, self._floating = [], []
-        self._urgent_members, self._floating_members = set(), set()
+    def above_gas(self, gas_limit: Gas) -> list[PooledTransaction]:
+        """All that need more gas than `gas_limit`, in order of arrival."""
+        above = (self._found(tx_hash) for tx_hash in self._order.above_gas(gas_limit))
+        return sorted(above, key=lambda pooled: pooled.arrival)
 
-    def _sweep(self) -> None:
-        """Throws out the entries of what has left, so that the heaps never grow beyond twice the pool."""
-        self._urgent = _live(self._urgent, self._urgent_members)
-        self._floating = _live(self._floating, self._floating_members)
+    def best_first(
+        self, base_fee: Wei | None, *, min_tip: Wei, gas_cap: Gas | None, without: Sequence[Address]
+    ) -> Iterator[PooledTransaction]:
+        """
+        The executable ones as `parallelpool.ordering.best_first` puts them, but those of the senders `without`.
 
-    def _entry(self, pooled: PooledTransaction, base_fee: Wei | None) -> HeapEntry:
-        tip, cap, tip_cap = price_of(pooled, base_fee)
-        return tip, cap, tip_cap, -pooled.nonce, -pooled.arrival, pooled.hash
+        To be read without a change to the pool in between.
+        """
+        best = self._order.best_first(base_fee, min_tip=min_tip, gas_cap=gas_cap, without=without)
+        while taken := best.take(READ_AT_ONCE):
+            yield from map(self._found, taken)
 
-    def _worst(self, heap: list[HeapEntry], members: set[TxHash]) -> HeapEntry | None:
-        while heap and heap[0][-1] not in members:
-            heappop(heap)
-        return heap[0] if heap else None
-
-    def _pop(self, heap: list[HeapEntry], members: set[TxHash]) -> PooledTransaction:
-        while (tx_hash := heappop(heap)[-1]) not in members:
-            pass
-        members.remove(tx_hash)
-        pooled = self._pooled.get(tx_hash)
-        assert pooled is not None, "a member of the price order is pooled"
+    def _found(self, tx_hash: bytes) -> PooledTransaction:
+        pooled = self._pooled.get(TxHash(tx_hash))
+        assert pooled is not None, "what is in the price order is pooled"
         return pooled
 
     def assert_invariants(self) -> None:
-        """Once made, the order holds exactly the pooled transactions, each in one heap, with an entry there."""
-        if not self._is_made:
-            return
-        assert not self._urgent_members & self._floating_members, "a transaction in both heaps"
-        held = self._urgent_members | self._floating_members
-        assert held == {pooled.hash for pooled in self._pooled}, "price order and pool differ"
-        assert self._urgent_members <= {entry[-1] for entry in self._urgent}, "urgent entries"
-        assert self._floating_members <= {entry[-1] for entry in self._floating}, "floating entries"
-
-
-def _live(heap: list[HeapEntry], members: set[TxHash]) -> list[HeapEntry]:
-    """A heap of the members alone, each once."""
-    entries = list({entry[-1]: entry for entry in heap if entry[-1] in members}.values())
-    heapify(entries)
-    return entries
+        """The order is consistent in itself and holds exactly the pooled transactions."""
+        fault = self._order.find_fault()
+        assert fault is None, fault
+        assert len(self._order) == len(self._pooled), "price order and pool differ"
+        assert all(pooled.hash in self._order for pooled in self._pooled), "price order and pool differ"
 
 
 class TransactionIndex:
@@ -176,7 +113,7 @@ class TransactionIndex:
         self._delegations: dict[Address, set[TxHash]] = {}
         self._slots = 0
         self.prices = PriceOrder(self)
-        """The order of eviction; kept in step by this class."""
+        """By what they pay; kept in step by this class."""
 
     def __len__(self) -> int:
         return len(self._pending) + len(self._queued)
@@ -228,7 +165,7 @@ class TransactionIndex:
             self._local.add(pooled.hash)
         for authority in pooled.authorities:
             self._delegations.setdefault(authority, set()).add(pooled.hash)
-        self.prices.put(pooled)
+        self.prices.put(pooled, is_pending=is_pending)
 
     def move(self, pooled: PooledTransaction, *, is_pending: bool) -> None:
         """Notes that a pooled transaction became executable, or no longer is."""
@@ -236,6 +173,7 @@ class TransactionIndex:
             self._pending[pooled.hash] = self._queued.pop(pooled.hash)
         else:
             self._queued[pooled.hash] = self._pending.pop(pooled.hash)
+        self.prices.move(pooled, is_pending=is_pending)
 
     def discard(self, pooled: PooledTransaction) -> None:
         """Takes out a pooled transaction."""

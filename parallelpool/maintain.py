@@ -74,8 +74,11 @@ class Maintenance:
 
         For whoever made the head and builds the next block; reorgs go through `run`, which reads the blocks.
         """
-        if self._admission.pool.head.hash != self._chain.head().hash:
+        if not self._is_settled():
             self._admission.pool.reset()
+
+    def _is_settled(self) -> bool:
+        return self._admission.pool.head.hash == self._chain.head().hash
 
     async def run(self) -> None:
         """Follows heads and clock until cancelled."""
@@ -98,9 +101,10 @@ class Maintenance:
         discarded = await self._discarded(event)
         if discarded:
             log.info("taking back transactions of abandoned blocks", transactions=len(discarded))
-            self._admission.pool.reset(discarded)
-        else:
-            self.settle()
+        elif self._is_settled():
+            return
+        for _ in self._admission.pool.resetting(discarded):
+            await asyncio.sleep(0)
 
     async def _discarded(self, event: HeadChanged) -> list[Transaction]:
         """

@@ -4,7 +4,7 @@ Who pays more: pure functions over prices, and the order in which a block wants 
 Nothing here reads state or keeps any. All amounts are wei; an effective tip may be negative.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heapreplace
 from typing import TypeAlias
 
@@ -61,7 +61,6 @@ def best_first(
     *,
     min_tip: Wei,
     gas_cap: Gas | None,
-    unchanged: Callable[[], bool],
 ) -> Iterator[PooledTransaction]:
     """
     Executable transactions as a block producer takes them: highest effective tip first, at equal tips the one
@@ -69,7 +68,7 @@ def best_first(
 
     `by_sender` holds each sender's executable transactions in nonce order. A sender is cut at the first
     transaction that pays less than `min_tip` or needs more gas than `gas_cap`: what follows could not run
-    either. Raises RuntimeError once `unchanged` says no, as the containers of the language do.
+    either.
     """
 
     def ranked(rest: Iterator[PooledTransaction]) -> Ranked | None:
@@ -83,8 +82,6 @@ def best_first(
     heads = [head for transactions in by_sender if (head := ranked(iter(transactions))) is not None]
     heapify(heads)
     while heads:
-        if not unchanged():
-            raise RuntimeError("the pool changed while its best transactions were read")
         _, _, pooled, rest = heads[0]
         yield pooled
         if (head := ranked(rest)) is not None:

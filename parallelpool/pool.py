@@ -8,7 +8,7 @@ Promotion happens before a method returns, so an answer never lags behind what t
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,10 @@ UNDONE: Final[Mapping[DropReason, type[PoolError]]] = {
 """What a sender is told whose transaction had to leave in the same call that admitted it."""
 
 
+ACCOUNTS_AT_ONCE: Final = 2_000
+"""Accounts that are read between two turns for others, where a new head makes it necessary to read many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A transaction on its way in."""
@@ -80,7 +84,7 @@ class TxPool(ReadablePool):
         """
         super().__init__(
             chain,
-            Holdings(limits.accountslots, publish, clock=clock, wall_clock=wall_clock),
+            Holdings(limits.accountslots, limits.accountqueue, publish, clock=clock, wall_clock=wall_clock),
             gas_tip=Wei(limits.pricelimit),
         )
         self._limits = limits
@@ -275,7 +279,7 @@ class TxPool(ReadablePool):
         refusal = self._check_victims(victims, pooled, state)
         if refusal is not None:
             for victim in victims:
-                index.prices.put(victim)
+                index.prices.put_back(victim)
             return refusal
         for victim in victims:
             meters.underpriced += 1
@@ -324,7 +328,7 @@ class TxPool(ReadablePool):
         """Cleans the sender's queue against account and head, then promotes."""
         holdings = self._holdings
         for pooled in holdings.queued.pop_below(sender, state.nonce):
-            self._drop_used(pooled)
+            self._drop_used(pooled, self._chain.transaction_location(pooled.hash))
         for pooled in holdings.queued.pop_unaffordable(sender, state.balance, self._head.gas_limit):
             holdings.meters.queued_nofunds += 1
             self._drop_unaffordable(pooled, state)
@@ -340,9 +344,8 @@ class TxPool(ReadablePool):
         for pooled in holdings.pending.pop_after_gap(sender, state.nonce):
             holdings.requeue(pooled)
 
-    def _drop_used(self, pooled: PooledTransaction) -> None:
-        """Lets go what a block used the nonce of: this transaction or another one."""
-        location = self._chain.transaction_location(pooled.hash)
+    def _drop_used(self, pooled: PooledTransaction, location: tuple[int, int] | None) -> None:
+        """Lets go what a block used the nonce of: this transaction, if it stands at `location`, or another one."""
         if location is None:
             self._holdings.drop(pooled, DropReason.SUPERSEDED)
         else:
@@ -454,41 +457,75 @@ class TxPool(ReadablePool):
         `discarded` are the transactions of abandoned blocks that the new branch does not include; in this order
         they are taken back where account and pool allow.
         """
-        old, self._head = self._head, HeadRules.of(self._chain)
+        for _ in self.resetting(discarded):
+            pass
+
+    def resetting(self, discarded: Sequence[Transaction] = ()) -> Iterator[None]:
+        """
+        As `reset`, which is done when this ends; at each yield others may have a turn, also to change the pool.
+
+        Until the end the pool is on the old head: only accounts are read, and all changes are made at once.
+        """
+        while True:
+            old, head = self._head, HeadRules.of(self._chain)
+            moved: dict[Address, SenderState] = {}
+            senders = self._senders_to_read(old)
+            for start in range(0, len(senders), ACCOUNTS_AT_ONCE):
+                self._read_changed(senders[start : start + ACCOUNTS_AT_ONCE], moved)
+                if start + ACCOUNTS_AT_ONCE < len(senders):
+                    yield
+            if self._head is old and self._chain.head().hash == head.hash:
+                break  # what was read is still true
+        self._move(head, moved, discarded)
+
+    def _senders_to_read(self, old: HeadRules) -> list[Address]:
+        """Senders whose accounts may differ from what is known."""
+        changed = self._chain.accounts_changed_since(old.number, old.hash)
+        if changed is None:
+            return list(self._states)
+        return [sender for address in changed if (sender := Address(address)) in self._states]
+
+    def _read_changed(self, senders: Sequence[Address], moved: dict[Address, SenderState]) -> None:
+        for sender, account in zip(senders, self._chain.accounts(senders), strict=True):
+            # One that left while others had their turn needs nothing; one that came back is known as of now.
+            if (state := SenderState.of(account)) != self._states.get(sender, state):
+                moved[sender] = state
+
+    def _move(
+        self, head: HeadRules, moved: Mapping[Address, SenderState], discarded: Sequence[Transaction]
+    ) -> None:
+        """The change from one head to the next, given the accounts that differ."""
+        old, self._head = self._head, head
         holdings = self._holdings
         holdings.begin()
-        if old.max_transaction_gas is None and (cap := self._head.max_transaction_gas) is not None:
+        if old.max_transaction_gas is None and (cap := head.max_transaction_gas) is not None:
             self._drop_above_cap(cap)
-        moved = self._refresh_states(is_everything=old.gas_limit != self._head.gas_limit)
-        for sender in moved:
-            for pooled in holdings.pending.pop_below(sender, self._states[sender].nonce):
-                self._drop_used(pooled)
-        moved.extend(self._take_back(discarded))
-        for sender in dict.fromkeys(moved):
+        self._states.update(moved)
+        self._drop_all_used(moved)
+        senders = [*moved, *holdings.take_overfull(), *self._take_back(discarded)]
+        if head.gas_limit < old.gas_limit:
+            senders.extend(pooled.sender for pooled in holdings.index.prices.above_gas(head.gas_limit))
+        for sender in dict.fromkeys(senders):
             self._promote(sender, self._states[sender])
             self._trim_queues((sender,))
             self._demote(sender, self._states[sender])
-        holdings.index.prices.reprice(self._head.next_base_fee)
+        holdings.index.prices.reprice(head.next_base_fee)
         self._truncate()
         # Of those whose transactions were not taken back, the accounts were read all the same.
-        self._finish([*moved, *(Address(tx.sender) for tx in discarded)])
+        self._finish([*senders, *(Address(tx.sender) for tx in discarded)])
 
     def _drop_above_cap(self, cap: Gas) -> None:
-        for pooled in [pooled for pooled in self._holdings.index if pooled.gas_limit > cap]:
-            self._remove(pooled, DropReason.GAS_ABOVE_TRANSACTION_CAP)
+        for pooled in self._holdings.index.prices.above_gas(cap):
+            if pooled.hash in self._holdings.index:
+                self._remove(pooled, DropReason.GAS_ABOVE_TRANSACTION_CAP)
 
-    def _refresh_states(self, *, is_everything: bool) -> list[Address]:
-        """Reads all senders' accounts; returns those senders that must be gone through."""
-        senders = list(self._states)
-        accounts = self._chain.accounts(senders)
-        moved: list[Address] = []
-        for sender, account in zip(senders, accounts, strict=True):
-            state = SenderState.of(account)
-            is_overfull = self._holdings.queued.count(sender) > self._limits.accountqueue
-            if is_everything or is_overfull or state != self._states[sender]:
-                self._states[sender] = state
-                moved.append(sender)
-        return moved
+    def _drop_all_used(self, senders: Iterable[Address]) -> None:
+        """Lets go the executable transactions whose nonces were used by blocks."""
+        pending, states = self._holdings.pending, self._states
+        used = [pooled for sender in senders for pooled in pending.pop_below(sender, states[sender].nonce)]
+        locations = self._chain.transaction_locations([pooled.hash for pooled in used]) if used else ()
+        for pooled, location in zip(used, locations, strict=True):
+            self._drop_used(pooled, location)
 
     def _take_back(self, discarded: Sequence[Transaction]) -> list[Address]:
         """

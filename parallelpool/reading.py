@@ -7,13 +7,14 @@ Nothing here changes anything. Transactions whose journal records are still bein
 
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import merge
 from typing import Final, Literal
 
 from parallelpool.conditions import Condition, FeeCapTooLow, FundsMissing, NonceGap, SenderLimit
 from parallelpool.events import Departure, DropReason
 from parallelpool.holdings import Holdings
 from parallelpool.meters import PoolStatistics
-from parallelpool.ordering import best_first
+from parallelpool.ordering import best_first, effective_tip
 from parallelpool.primitives import Address, Gas, Nonce, TxHash, Wei
 from parallelpool.transaction import PooledTransaction, Transaction
 from parallelpool.validation import ChainState, HeadRules, SenderState
@@ -111,18 +112,43 @@ class ReadablePool:
         A sender's are cut at the first one that pays less than `min_tip` (wei) or needs more gas than `gas_cap`.
         Read it without a change to the pool in between: RuntimeError otherwise.
         """
-        holdings, sequence = self._holdings, self.sequence
-        best = best_first(
-            (
-                holdings.held.shown_run(sender, nonces)
-                for sender, nonces in holdings.pending.by_sender.items()
-            ),
+        best = self._best(
             None if base_fee is None else Wei(base_fee),
             min_tip=Wei(min_tip),
             gas_cap=None if gas_cap is None else Gas(gas_cap),
-            unchanged=lambda: self.sequence == sequence,
         )
-        return (pooled.transaction for pooled in best)
+        return self._while_unchanged(best, self.sequence)
+
+    def _best(
+        self, base_fee: Wei | None, *, min_tip: Wei, gas_cap: Gas | None
+    ) -> Iterator[PooledTransaction]:
+        """From the price order; of the few senders of whom something is held back, what is shown."""
+        holdings = self._holdings
+        unheld = holdings.index.prices.best_first(
+            base_fee, min_tip=min_tip, gas_cap=gas_cap, without=list(holdings.held.senders)
+        )
+        runs = (
+            holdings.held.shown_run(sender, nonces)
+            for sender in holdings.held.senders
+            if (nonces := holdings.pending.of(sender)) is not None
+        )
+        held = best_first(runs, base_fee, min_tip=min_tip, gas_cap=gas_cap)
+
+        def rank(pooled: PooledTransaction) -> tuple[int, int]:
+            tip = effective_tip(pooled.max_fee_per_gas, pooled.max_priority_fee_per_gas, base_fee)
+            return -tip, pooled.arrival
+
+        # Neither side is sorted by rank, since a sender's dear transaction may stand behind a cheap one; but the better
+        # of the two next ones is what one order over all senders has next.
+        return merge(unheld, held, key=rank)
+
+    def _while_unchanged(self, best: Iterator[PooledTransaction], sequence: int) -> Iterator[Transaction]:
+        while True:
+            if self.sequence != sequence:
+                raise RuntimeError("the pool changed while its best transactions were read")
+            if (pooled := next(best, None)) is None:
+                return
+            yield pooled.transaction
 
     def stats(self) -> tuple[int, int]:
         """(pending, queued) transactions."""

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from parallelpool._core import Authorization, Header, Rules, Transaction, keccak256
+from parallelpool._core import PriceOrder as CorePriceOrder
 from parallelpool.primitives import Address, Gas, Nonce, Slots, TxHash, Wei
 
 __all__ = [
     "Authorization",
+    "CorePriceOrder",
     "Header",
     "PooledTransaction",
     "Rules",

@@ -84,6 +84,12 @@ class ChainState(Protocol):
     def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
         """(block number, index in the block) of a transaction on the canonical chain."""
 
+    def transaction_locations(self, hashes: Sequence[bytes], /) -> Sequence[tuple[int, int] | None]:
+        """The same for many."""
+
+    def accounts_changed_since(self, number: int, block_hash: bytes, /) -> Sequence[bytes] | None:
+        """Accounts that differ from what they were after that block; `None` if only a look at all would tell."""
+
 
 class SenderState(NamedTuple):
     """What the pool needs of an account at the head."""

@@ -6,7 +6,7 @@ signature gives its key away, so these keys are for tests alone.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final, TypeAlias
 
@@ -191,6 +191,10 @@ class FakeChain:
     mined: dict[bytes, int] = field(default_factory=dict)
     number: int = 0
     account_reads: int = 0
+    tells_changes: bool = True
+    """Whether it says which accounts blocks changed, or leaves it to the pool to look."""
+    last_read: dict[bytes, FakeAccount] = field(default_factory=dict)
+    """What the pool was told of each account."""
 
     def head(self) -> FakeHeader:
         """The newest block."""
@@ -208,12 +212,30 @@ class FakeChain:
     def accounts(self, addresses: Sequence[bytes], /) -> list[FakeAccount]:
         """As set; others are empty."""
         self.account_reads += len(addresses)
-        return [self.state.get(address, FakeAccount()) for address in addresses]
+        self.last_read.update({address: replace(self._account(address)) for address in addresses})
+        return [self._account(address) for address in addresses]
+
+    def _account(self, address: bytes) -> FakeAccount:
+        return self.state.get(address, FakeAccount())
 
     def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
         """The block that the test says has mined it."""
         number = self.mined.get(tx_hash)
         return None if number is None else (number, 0)
+
+    def transaction_locations(self, hashes: Sequence[bytes], /) -> list[tuple[int, int] | None]:
+        """The same for many."""
+        return [self.transaction_location(tx_hash) for tx_hash in hashes]
+
+    def accounts_changed_since(self, number: int, block_hash: bytes, /) -> list[bytes] | None:
+        """Exactly those that are not as they were last read; `None` if the chain keeps that to itself."""
+        if (
+            not self.tells_changes
+            or block_hash != keccak256(number.to_bytes(8, "big"))
+            or number > self.number
+        ):
+            return None
+        return [address for address, read in self.last_read.items() if self._account(address) != read]
 
     # -- what tests do to it
 

@@ -57,7 +57,7 @@ def raw_transfer(
 ) -> bytes:
     """A signed transfer of one wei by one of the ten accounts; to itself unless `to` says otherwise."""
     account = accounts()[sender]
-    recipient = "0x" + to.hex() if to is not None else account.address
+    recipient = to if to is not None else account.address
     transaction: dict[str, Any] = {
         "type": 2,
         "chainId": 31337,

@@ -41,3 +41,30 @@ def bench_batching(words: Sequence[str], /, *, rounds: int, scale: float, seed: 
 
 def bench_conditions(command_line: Sequence[str], /, *, rounds: int, scale: float, seed: int) -> bytes:
     """Machine, build and command: the result's `conditions`."""
+
+def bench_transfers(
+    *,
+    seed: int,
+    senders: int,
+    each: int,
+    chain_id: int,
+    fee_cap: int,
+    tip_cap: int,
+    tip_steps: int = 1,
+    data: int = 0,
+) -> list[tuple[bytes, list[bytes]]]:
+    """
+    (sender, raw type 2 transfers from nonce 0 on) for so many derived accounts.
+
+    Prices are wei per gas; the sender's number modulo `tip_steps` is added to his tip. `data` is in bytes.
+    """
+
+def bench_load(
+    address: str, bodies: Sequence[Sequence[bytes]], /
+) -> tuple[float, list[int], int, int, bytes | None]:
+    """
+    Posts `bodies[c]` over connection `c` to `HOST:PORT`, in order, all connections at once.
+
+    (seconds in all, microseconds of each request, results, errors, the first answer with an error). Raises
+    CoreInvalidArgument where the server cannot be reached or answers with another status than 200.
+    """

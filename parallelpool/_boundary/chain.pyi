@@ -94,6 +94,14 @@ class Chain:
         """
     def transaction_location(self, tx_hash: bytes, /) -> tuple[int, int] | None:
         """(block number, index in the block) of a mined transaction."""
+    def transaction_locations(self, hashes: Sequence[bytes], /) -> list[tuple[int, int] | None]:
+        """The same for many, all as of one head."""
+    def accounts_changed_since(self, number: int, block_hash: bytes, /) -> list[bytes] | None:
+        """
+        Accounts whose nonce, balance or code changed after a block, each once.
+
+        `None` where the block is not canonical or more than 64 blocks back: look at all accounts then.
+        """
     def logs(
         self,
         first: int,

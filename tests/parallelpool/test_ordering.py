@@ -66,7 +66,6 @@ def take(
         Wei(base_fee),
         min_tip=Wei(min_tip),
         gas_cap=None if gas_cap is None else Gas(gas_cap),
-        unchanged=lambda: True,
     )
     return [(each.sender, each.nonce) for each in best]
 
@@ -106,20 +105,3 @@ def test_equal_tips_go_by_arrival_across_senders() -> None:
         (A.address, 1),
         (B.address, 1),
     ]
-
-
-def test_reading_on_after_a_change_is_an_error() -> None:
-    """As the containers of the language: no silent mixture of two states."""
-    is_unchanged = True
-    best = best_first(
-        [[pooled(legacy(A, 0)), pooled(legacy(A, 1), 1)]],
-        None,
-        min_tip=Wei(0),
-        gas_cap=None,
-        unchanged=lambda: is_unchanged,
-    )
-    next(best)
-    is_unchanged = False
-
-    with pytest.raises(RuntimeError, match="the pool changed"):
-        next(best)

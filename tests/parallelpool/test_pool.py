@@ -384,18 +384,6 @@ def test_returned_ones_are_announced_again() -> None:
     assert rig.pool.drop_record(legacy(A, 0).hash) is None
 
 
-def test_a_head_reads_each_sender_once() -> None:
-    """One question for all accounts, and none for what admission knows already."""
-    rig = rig_of_three()
-    rig.add(legacy(A, 0), legacy(A, 1), legacy(B, 0))
-    admitted = rig.chain.account_reads
-    rig.add(legacy(A, 2))
-    known = rig.chain.account_reads
-    rig.pool.reset()
-
-    assert (admitted, known, rig.chain.account_reads) == (2, 2, 4)
-
-
 def test_every_change_is_seen_in_the_sequence() -> None:
     """Whoever cached a view knows by a number that it is old."""
     rig = rig_of_three()

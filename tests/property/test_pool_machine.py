@@ -80,6 +80,7 @@ class PoolMachine(RuleBasedStateMachine):
         bump=st.sampled_from([10, 50]),
         base_fee=st.sampled_from([None, 0, 5]),
         network=st.sampled_from(["Prague", "Osaka"]),
+        tells_changes=st.booleans(),
     )
     def start(
         self,
@@ -90,9 +91,10 @@ class PoolMachine(RuleBasedStateMachine):
         bump: int,
         base_fee: int | None,
         network: str,
+        tells_changes: bool,
     ) -> None:
         """Limits, a fork, and accounts with money."""
-        self.chain = FakeChain(base_fee=base_fee, network=network)
+        self.chain = FakeChain(base_fee=base_fee, network=network, tells_changes=tells_changes)
         self.chain.fund(*SENDERS, balance=10**9)
         changed = {
             "accountslots": guaranteed,

@@ -11,6 +11,8 @@
 //! model        what more cores than there are would do, from measured components
 //! report       figures and the JSON document                 (table, machine)
 //! command      the command line
+//! transfers    signed bytes for daemons to take in
+//! load         the client that sends them
 //! ```
 //!
 //! Everything here is deterministic but for the times: the same name, scale and seed give the same
@@ -25,12 +27,14 @@ pub mod equality;
 pub mod file;
 mod hex;
 pub mod lists;
+pub mod load;
 pub mod machine;
 pub mod measure;
 pub mod model;
 pub mod report;
 pub mod state_root;
 pub mod table;
+pub mod transfers;
 pub mod workloads;
 
 /// Who gives out memory in every program that measures: the daemon has the same.

@@ -19,7 +19,7 @@
 //! A block's accesses and values as a list (`block_access_list`) come out of every execution that is
 //! asked for them, and let a block that brings one run without conflicts.
 //! Blocks of others come in through `block_codec` and must satisfy `header` before they are
-//! executed. `genesis` turns geth's document into a `chainspec`, which says what rules hold where.
+//! executed. `pool_order` keeps what waits for a block by price. `genesis` turns geth's document into a `chainspec`, which says what rules hold where.
 //! `replay` holds real blocks against their headers without a chain. `workers` are the threads of
 //! all of it.
 //!
@@ -50,6 +50,7 @@ pub mod genesis;
 pub mod header;
 pub mod ledger;
 pub mod parallel;
+pub mod pool_order;
 pub mod predictions;
 pub mod preexecute;
 pub mod primitives;

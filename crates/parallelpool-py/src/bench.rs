@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use parallelpool_bench::measure::{Plan, measure};
 use parallelpool_bench::report::{Conditions, WorkloadReport, to_json};
+use parallelpool_bench::transfers::{Transfers, sign};
 use parallelpool_bench::workloads::{FAMILIES, Making};
-use parallelpool_bench::{command, file, state_root};
+use parallelpool_bench::{command, file, load, state_root};
 use parallelpool_core::workers::Workers;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -87,6 +88,44 @@ pub fn bench_batching(
         Ok((to_json(&report), report.text()))
     })?;
     Ok((convert::bytes(py, document), text))
+}
+
+type SignedBySender<'py> = Vec<(Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>)>;
+
+/// Signs transfers for daemons to take in.
+#[pyfunction]
+#[pyo3(signature = (*, seed, senders, each, chain_id, fee_cap, tip_cap, tip_steps = 1, data = 0))]
+#[expect(clippy::too_many_arguments, reason = "named arguments of a Python function")]
+pub fn bench_transfers<'py>(
+    py: Python<'py>,
+    seed: u64,
+    senders: u64,
+    each: u64,
+    chain_id: u64,
+    fee_cap: u64,
+    tip_cap: u64,
+    tip_steps: u64,
+    data: usize,
+) -> PyResult<SignedBySender<'py>> {
+    let plan = Transfers { seed, senders, each, chain_id, fee_cap, tip_cap, tip_steps, data };
+    let signed = detached(py, || sign(&plan, &Workers::new(0)?))?;
+    Ok(signed
+        .iter()
+        .map(|(sender, raw)| {
+            (convert::bytes(py, sender), raw.iter().map(|raw| convert::bytes(py, raw)).collect())
+        })
+        .collect())
+}
+
+type LoadRow<'py> = (f64, Vec<u32>, usize, usize, Option<Bound<'py, PyBytes>>);
+
+/// Sends prepared bodies to a server and counts what comes back.
+#[pyfunction]
+#[pyo3(signature = (address, bodies, /))]
+pub fn bench_load<'py>(py: Python<'py>, address: &str, bodies: Vec<Vec<Vec<u8>>>) -> PyResult<LoadRow<'py>> {
+    let load = detached(py, || load::load(address, &bodies))?;
+    let first_error = load.first_error.map(|answer| convert::bytes(py, answer));
+    Ok((load.seconds, load.latencies_us, load.results, load.errors, first_error))
 }
 
 /// Machine, build and command.

@@ -184,6 +184,27 @@ impl PyChain {
         let (chain, hash) = (self.get()?, convert::hash(tx_hash)?);
         detached(py, || chain.transaction_location(&hash))
     }
+    #[pyo3(signature = (hashes, /))]
+    fn transaction_locations(
+        &self,
+        py: Python<'_>,
+        hashes: Vec<Vec<u8>>,
+    ) -> PyResult<Vec<Option<(u64, u32)>>> {
+        let hashes: Vec<B256> = hashes.iter().map(|hash| convert::hash(hash)).collect::<PyResult<_>>()?;
+        let chain = self.get()?;
+        detached(py, || chain.transaction_locations(&hashes))
+    }
+    #[pyo3(signature = (number, block_hash, /))]
+    fn accounts_changed_since<'py>(
+        &self,
+        py: Python<'py>,
+        number: u64,
+        block_hash: &[u8],
+    ) -> PyResult<Option<Vec<Bound<'py, PyBytes>>>> {
+        let (chain, hash) = (self.get()?, convert::hash(block_hash)?);
+        let changed = detached(py, || chain.accounts_changed_since(number, &hash))?;
+        Ok(changed.map(|changed| changed.iter().map(|address| convert::bytes(py, address)).collect()))
+    }
     #[pyo3(signature = (first, last, addresses, topics, limit, /))]
     fn logs(
         &self,

@@ -20,6 +20,7 @@ mod detach;
 mod error;
 mod genesis;
 mod hints;
+mod pool_order;
 mod predictions;
 mod produce;
 mod replay;
@@ -40,7 +41,8 @@ mod _core {
     use crate::analysis::{PyAnalysis, PyModelAnalysis, PyParallelism, analyse};
     #[pymodule_export]
     use crate::bench::{
-        bench_batching, bench_conditions, bench_export, bench_run, bench_state_root, bench_workloads,
+        bench_batching, bench_conditions, bench_export, bench_load, bench_run, bench_state_root, bench_transfers,
+        bench_workloads,
     };
     #[pymodule_export]
     use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
@@ -57,6 +59,8 @@ mod _core {
     use crate::genesis::{block_hash, dev_genesis, split_blocks};
     #[pymodule_export]
     use crate::hints::{PyAccessSet, PyBatch, PyBatchPlan, find_conflicts, plan_batches};
+    #[pymodule_export]
+    use crate::pool_order::{PyBestFirst, PyPriceOrder};
     #[pymodule_export]
     use crate::predictions::PyPredictionStatistics;
     #[pymodule_export]

@@ -13,7 +13,7 @@
 //!
 //! [`Making::block`] joins it all under one environment, that of a block of today's mainnet.
 
-mod accounts;
+pub mod accounts;
 mod dependent;
 mod mainnet;
 mod mixed;

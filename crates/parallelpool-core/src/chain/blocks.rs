@@ -9,7 +9,7 @@ use super::{Chain, ChainHead, SealedHeader};
 use crate::block::Receipt;
 use crate::block_codec::Block;
 use crate::error::CoreError;
-use crate::primitives::{B256, Bytes};
+use crate::primitives::{Address, B256, Bytes};
 use crate::state::{StateChanges, StateView};
 use crate::store::{NewBlock, Signed, Snapshot, StoreHead};
 use crate::trie::TrieUpdate;
@@ -26,6 +26,9 @@ pub struct ChainBlock {
     /// RLP of the whole block.
     pub raw: Bytes,
 }
+
+/// Blocks back to which [`Chain::accounts_changed_since`] looks.
+const MOST_RECENT: u64 = 64;
 
 impl ChainHead {
     /// The canonical header at a height.
@@ -80,6 +83,38 @@ impl Chain {
     /// Block number and index in the block of a mined transaction.
     pub fn transaction_location(&self, hash: &B256) -> Result<Option<(u64, u32)>, CoreError> {
         self.at_head().snapshot.transaction_location(hash)
+    }
+
+    /// Where mined transactions stand, all as of one head.
+    pub fn transaction_locations(&self, hashes: &[B256]) -> Result<Vec<Option<(u64, u32)>>, CoreError> {
+        let snapshot = self.at_head().snapshot;
+        hashes.iter().map(|hash| snapshot.transaction_location(hash)).collect()
+    }
+
+    /// Accounts whose nonce, balance or code changed after a block, each once, in no order.
+    ///
+    /// `None` where the block is not canonical, and where it is more than [`MOST_RECENT`] blocks back: who asks must
+    /// look at all accounts then.
+    pub fn accounts_changed_since(
+        &self,
+        number: u64,
+        hash: &B256,
+    ) -> Result<Option<Vec<Address>>, CoreError> {
+        let head = self.at_head();
+        let newest = head.header.header.number;
+        if number > newest || newest - number > MOST_RECENT {
+            return Ok(None);
+        }
+        if head.header_by_number(number)?.is_none_or(|header| header.hash != *hash) {
+            return Ok(None);
+        }
+        let mut changed = Vec::new();
+        for block in number + 1..=newest {
+            changed.append(&mut head.snapshot.changed_addresses(block)?);
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        Ok(Some(changed))
     }
 
     /// A canonical transaction of a block, decoded alone.

@@ -135,6 +135,12 @@ impl Snapshot {
         Ok(location.map(|location| location.value()))
     }
 
+    /// Accounts whose nonce, balance or code a block changed.
+    pub fn changed_addresses(&self, number: u64) -> Result<Vec<Address>, CoreError> {
+        let changed = self.changed_accounts(number)?;
+        Ok(changed.into_iter().filter(|each| each.account).map(|each| each.address).collect())
+    }
+
     /// The keys that a block changed.
     pub(super) fn changed_accounts(&self, number: u64) -> Result<Vec<ChangedAccount>, CoreError> {
         let record = self.tables.changed_keys.get(number).map_err(storage_error)?;
