@@ -9,16 +9,17 @@ journal cannot be written, what it lost is taken out of the pool again and every
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 import structlog
 
 from config.schema import TxPoolConfig
 from parallelpool.distribution import LATENCY_BOUNDS_S, Distribution
+from parallelpool.engine import EngineBusy
 from parallelpool.errors import DecodeError, JournalError, NonceTooLow, NotDurable, PoolError, StartFailure
 from parallelpool.events import (
     Departure,
@@ -43,7 +44,7 @@ RESTORED_AT_ONCE = 2_000
 """Transactions that are decoded and admitted in one go after a restart; a sender's are never split."""
 
 
-JUDGED_BY_THE_POOL = frozenset(
+JUDGED_BY_THE_POOL: Final = frozenset(
     {"fee_cap_too_wide", "tip_cap_too_wide", "value_too_wide", "chain_id_too_wide", "invalid_signature"}
 )
 """Kinds of bytes that geth decodes, since its integers have no bound, and refuses in the pool."""
@@ -52,11 +53,23 @@ NOBODY = Address(bytes(20))
 """Stands for the sender of what could not be decoded any more."""
 
 
+TAKEN_AT_ONCE: Final = 256
+"""Transactions that are decoded in one engine call and admitted in one piece: some milliseconds of either."""
+
+MOST_WAITING: Final = 65_536
+"""Transactions that may wait to be decoded; whoever comes then is told to come back."""
+
+Check: TypeAlias = Callable[[Transaction], Exception | None]
+"""What the caller of `take` has against a decoded transaction."""
+
+
 class Rejection(Protocol):
-    """Bytes that are no transaction any more; `_core.DecodeRejection` is one."""
+    """Bytes that are no transaction; `_core.DecodeRejection` is one."""
 
     @property
     def message(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
 
 
 class Decoder(Protocol):
@@ -64,6 +77,15 @@ class Decoder(Protocol):
 
     async def decode(self, raw: bytes, /) -> Transaction: ...
     async def decode_all(self, raw: Sequence[bytes], /) -> Sequence[Transaction | Rejection]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes on their way in, and who waits for the answer."""
+
+    raw: bytes
+    check: Check
+    taken: asyncio.Future[Transaction]
 
 
 @dataclass(slots=True)
@@ -103,6 +125,8 @@ class Admission:
         self._is_restoring = False
         self.admission_seconds = Distribution(LATENCY_BOUNDS_S)
         """From a decoded transaction to its answer, of all that were submitted."""
+        self._arrivals: deque[Arrival] = deque()
+        self._arrived = asyncio.Event()
 
     @asynccontextmanager
     async def serving(self, *, disk: Disk | None = None) -> AsyncIterator[RestoreReport]:
@@ -148,13 +172,72 @@ class Admission:
     # -- in
 
     async def decode(self, raw: bytes, /) -> Transaction:
-        """As `Ingress.decode`. What geth would refuse in its pool and not before is counted there."""
+        """As `Ingress.decode`."""
+        return await self._ingress.decode(raw)
+
+    def take(self, raw: bytes, check: Check, /) -> asyncio.Future[Transaction]:
+        """
+        The transaction, once it is in the pool and synced.
+
+        What comes in one turn of the event loop, or while the engine is busy, is decoded as one list, admitted as one
+        group and synced together. The future's exception is DecodeError, what `check` gives, or a PoolError. Raises
+        EngineBusy where too many wait already. Served by `run`.
+        """
+        if len(self._arrivals) >= MOST_WAITING:
+            raise EngineBusy("too many transactions wait to be decoded")
+        taken: asyncio.Future[Transaction] = asyncio.get_running_loop().create_future()
+        self._arrivals.append(Arrival(raw, check, taken))
+        self._arrived.set()
+        return taken
+
+    async def run(self) -> None:
+        """Serves `take` until cancelled; callers that still wait then are cancelled too."""
         try:
-            return await self._ingress.decode(raw)
-        except DecodeError as error:
-            if error.kind in JUDGED_BY_THE_POOL:
-                self.pool.count_invalid()
+            async with asyncio.TaskGroup() as answers:
+                while True:
+                    await self._arrived.wait()
+                    group = [self._arrivals.popleft() for _ in range(min(TAKEN_AT_ONCE, len(self._arrivals)))]
+                    if not self._arrivals:
+                        self._arrived.clear()
+                    await self._serve(group, answers)
+        finally:
+            for arrival in self._arrivals:
+                arrival.taken.cancel()
+            self._arrivals.clear()
+
+    async def _serve(self, group: Sequence[Arrival], answers: asyncio.TaskGroup) -> None:
+        """Decodes and admits; who has to wait for the journal is answered by a task of `answers`."""
+        try:
+            decoded = await self._ingress.decode_all([arrival.raw for arrival in group])
+        except BaseException:
+            for arrival in group:
+                arrival.taken.cancel()
             raise
+        admissible: list[tuple[asyncio.Future[Transaction], Transaction]] = []
+        for arrival, tx in zip(group, decoded, strict=True):
+            if arrival.taken.done():
+                continue  # its caller has gone
+            if not isinstance(tx, Transaction):
+                if tx.kind in JUDGED_BY_THE_POOL:
+                    self.pool.count_invalid()
+                arrival.taken.set_exception(DecodeError(tx.message, tx.kind))
+            elif (problem := arrival.check(tx)) is not None:
+                arrival.taken.set_exception(problem)
+            else:
+                admissible.append((arrival.taken, tx))
+        if not admissible:
+            return
+        # The pool decides in the task's first step, which is before the next group's, as tasks begin in order.
+        answers.create_task(self._admit(admissible))
+
+    async def _admit(self, admissible: Sequence[tuple[asyncio.Future[Transaction], Transaction]]) -> None:
+        try:
+            answers = await self.submit_all([tx for _, tx in admissible], local=True)
+        except BaseException:
+            for taken, _ in admissible:
+                taken.cancel()
+            raise
+        _answer(admissible, answers)
 
     async def submit_all(self, transactions: Sequence[Transaction], *, local: bool) -> list[PoolError | None]:
         """
@@ -374,6 +457,18 @@ def _tell_restored(report: RestoreReport) -> None:
             dropped=dict(report.dropped),
             damaged_bytes=report.damaged_bytes,
         )
+
+
+def _answer(
+    admissible: Sequence[tuple[asyncio.Future[Transaction], Transaction]], answers: Sequence[PoolError | None]
+) -> None:
+    for (taken, tx), refusal in zip(admissible, answers, strict=True):
+        if taken.done():
+            continue  # its caller has gone meanwhile; the pool has it all the same
+        if refusal is None:
+            taken.set_result(tx)
+        else:
+            taken.set_exception(refusal)
 
 
 def _added(pooled: PooledTransaction) -> Added:

@@ -207,7 +207,7 @@ class _Parts:
         """What runs beside the servers, in the order of starting."""
         planning = partial(self.batches.run, self.events)
         ahead = partial(self.access.run, self.events, self.pool)
-        return [self.ingress.run, self.maintenance.run, ahead, planning, self.producer.run]
+        return [self.admission.run, self.maintenance.run, ahead, planning, self.producer.run]
 
     def sources(self) -> Sources:
         """What the metrics server reads."""

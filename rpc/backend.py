@@ -17,7 +17,8 @@ them from the modules that own them:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -157,7 +158,17 @@ class Pool(Protocol):
 
 
 class Ingress(Protocol):
-    """The way in. Two steps, since the RPC's own checks (fee cap, replay protection) come between them."""
+    """The way in."""
+
+    def take(
+        self, raw: bytes, check: Callable[[Transaction], Exception | None], /
+    ) -> asyncio.Future[Transaction]:
+        """
+        The transaction, once it is in the pool and durable; concurrent calls share one engine call and one sync.
+
+        `check` has the RPC's own objections (fee cap, replay protection), which come between decoding and admission.
+        The future's exception is DecodeError with geth's text, what `check` gives, or PoolError with geth's text.
+        """
 
     async def decode(self, raw: bytes, /) -> Transaction:
         """

@@ -148,17 +148,13 @@ class Dispatcher:
             values.insert(0, caller)
         try:
             result = method.handler(*values)
-            if not isinstance(result, CoroutineType):
-                return result
-            return await (self._to_the_end(result) if method.outlives_caller else result)
+            if isinstance(result, asyncio.Future):
+                result = await result
+            elif isinstance(result, CoroutineType):
+                result = await (self._to_the_end(result) if method.outlives_caller else result)
+            return result if method.show is None else method.show(result)
         except Exception as error:
-            answer = as_rpc_error(error)
-            if answer is None:
-                log.exception("method handler crashed", method=name)
-                answer = HandlerCrashed()
-            elif answer.code == INTERNAL_ERROR:
-                log.error("engine failed", method=name, error=str(error))
-            raise answer from error
+            raise _refusal(name, error) from error
 
     async def _to_the_end(self, work: Coroutine[object, object, object]) -> object:
         task = asyncio.get_running_loop().create_task(work)
@@ -243,7 +239,7 @@ class Dispatcher:
             if budget and spent + len(together) * PIPELINED_RESULT_BYTES > budget:
                 together = together[:1]
             if len(together) > 1:
-                fresh = await asyncio.gather(*(self._serve(call, caller) for call in together))
+                fresh = await self._serve_together(together, caller)
             else:
                 call = calls[len(answers)]
                 fresh = [self._refuse(call) if isinstance(call, Refused) else await self._serve(call, caller)]
@@ -251,6 +247,42 @@ class Dispatcher:
             spent += sum(len(answer) for answer in fresh if answer is not None)
             if budget and spent > budget and len(answers) < len(calls):
                 raise ResponseTooLarge
+
+    async def _serve_together(self, calls: list[Call], caller: Caller) -> list[bytes | None]:
+        """As `_serve` for each, all begun before the first is waited for; without a task for each."""
+        begun = [self._begin(call, caller) for call in calls]
+        waiting = [each for each in begun if isinstance(each, asyncio.Future) and not each.done()]
+        if waiting:
+            try:
+                await asyncio.wait(waiting)
+            except asyncio.CancelledError:
+                for each in waiting:
+                    each.cancel()
+                raise
+        return [self._end(call, each) for call, each in zip(calls, begun, strict=True)]
+
+    def _begin(self, call: Call, caller: Caller) -> asyncio.Future[object] | RpcError:
+        """The work of a pipelined call, begun; or why not."""
+        try:
+            method = self._find(call.method, caller)
+            values = parse_parameters(call.params, method.signature)
+            begun = method.handler(*values)
+            assert isinstance(begun, Awaitable), "a pipelined method gives an awaitable"
+            return asyncio.ensure_future(begun)
+        except Exception as error:  # noqa: BLE001 - becomes the answer, as in `_run`
+            return _refusal(call.method, error)
+
+    def _end(self, call: Call, begun: asyncio.Future[object] | RpcError) -> bytes | None:
+        """The answer to a pipelined call whose work has ended."""
+        if isinstance(begun, RpcError):
+            return self._error(call, begun)
+        try:
+            result = begun.result()
+            show = self._methods[call.method].show
+            shown = encode(result if show is None else show(result))
+        except Exception as error:  # noqa: BLE001 - becomes the answer, as in `_run`
+            return self._error(call, _refusal(call.method, error))
+        return None if call.is_notification else write_result(call.id, shown)
 
     def _run_of_pipelined(self, calls: list[Call | Refused], start: int) -> list[Call]:
         """The calls from `start` on that may wait together."""
@@ -275,6 +307,17 @@ class Dispatcher:
 
     def _fail(self, call: Call | Refused, error: RpcError) -> bytes | None:
         return self._refuse(call) if isinstance(call, Refused) else self._error(call, error)
+
+
+def _refusal(name: str, error: Exception) -> RpcError:
+    """The answer to what a handler raised; a bug is told to the log and not to the caller."""
+    answer = as_rpc_error(error)
+    if answer is None:
+        log.exception("method handler crashed", method=name)  # noqa: LOG004 - called while it is handled
+        return HandlerCrashed()
+    if answer.code == INTERNAL_ERROR:
+        log.error("engine failed", method=name, error=str(error))
+    return answer
 
 
 def _offers(caller: Caller, method: str) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rpc.parameters import Signature
 
@@ -27,7 +27,12 @@ class Method:
     outlives_caller: bool = False
     """Goes on when its caller is gone or its time is up: half of it would leave the node half changed."""
     is_pipelined: bool = False
-    """Neighbours of it in a batch may wait together; they are begun in order. Its result is one hash."""
+    """
+    The handler gives an awaitable, and has begun the work then: neighbours in a batch are begun in order and wait
+    together. What is shown is one hash.
+    """
+    show: Callable[[Any], object] | None = None
+    """Makes what the handler gives, in the end, into what JSON can say."""
 
 
 MethodTable: TypeAlias = Mapping[str, Method]

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from parallelpool.events import HeadChanged
 from rpc.backend import Backend
 from rpc.block_cache import BlockCache
@@ -24,8 +22,6 @@ from rpc.settings import CallSettings
 
 if TYPE_CHECKING:
     from parallelpool.transaction import Transaction
-
-log = structlog.get_logger("parallelpool.rpc")
 
 WEI_PER_ETHER: Final = 10**18
 
@@ -45,22 +41,22 @@ class SubmitMethods:
         """Rows of the method table."""
         return {
             "eth_sendRawTransaction": Method(
-                self.send_raw_transaction, required(data), is_hot=True, is_pipelined=True
+                self.send_raw_transaction, required(data), is_hot=True, is_pipelined=True, show=hash_of
             ),
             "eth_sendRawTransactionSync": Method(
                 self.send_raw_transaction_sync, required(data) + optional(json_uint64)
             ),
         }
 
-    async def send_raw_transaction(self, raw: bytes) -> Json:
-        """The hash of the transaction, which is now pooled and durable."""
-        return to_data(await self._submit(raw))
+    def send_raw_transaction(self, raw: bytes) -> asyncio.Future[Transaction]:
+        """The transaction, once it is pooled and durable. The caller is told its hash."""
+        return self._backend.ingress.take(raw, self._objection)
 
     async def send_raw_transaction_sync(self, raw: bytes, timeout_ms: int | None) -> Json:
         """The receipt, if the transaction is mined in time (EIP-7966)."""
         limit_s = self._timeout_s(timeout_ms)
         with self._backend.events.subscribe(HeadChanged, capacity=HEADS_WAITING) as heads:
-            tx_hash = await self._submit(raw)
+            tx_hash = (await self.send_raw_transaction(raw)).hash
             try:
                 async with asyncio.timeout(limit_s):
                     if (receipt := await self._receipt(tx_hash)) is not None:
@@ -77,14 +73,14 @@ class SubmitMethods:
                 ) from None
         raise RpcError("chain subscription closed")
 
-    async def _submit(self, raw: bytes) -> bytes:
-        transaction = await self._backend.ingress.decode(raw)
-        check_fee(transaction, self._settings.tx_fee_cap_ether)
+    def _objection(self, transaction: Transaction) -> RpcError | None:
+        """What the RPC has against a transaction, before the pool is asked."""
+        too_dear = fee_objection(transaction, self._settings.tx_fee_cap_ether)
+        if too_dear is not None:
+            return too_dear
         if transaction.chain_id is None and not self._settings.allow_unprotected_txs:
-            raise RpcError("only replay-protected (EIP-155) transactions allowed over RPC")
-        await self._backend.ingress.submit(transaction, local=True)
-        log.debug("submitted transaction", hash=to_data(transaction.hash), nonce=transaction.nonce)
-        return transaction.hash
+            return RpcError("only replay-protected (EIP-155) transactions allowed over RPC")
+        return None
 
     async def _receipt(self, tx_hash: bytes) -> Json:
         location = self._backend.chain.transaction_location(tx_hash)
@@ -101,11 +97,17 @@ class SubmitMethods:
         return min(timeout_ms / 1_000, self._settings.sync_max_timeout_s)
 
 
-def check_fee(transaction: Transaction, cap_ether: float) -> None:
-    """Raises RpcError if gas limit times fee cap is above the cap; 0 is no cap, the value does not count."""
+def hash_of(transaction: Transaction) -> str:
+    """What the sender is told."""
+    return to_data(transaction.hash)
+
+
+def fee_objection(transaction: Transaction, cap_ether: float) -> RpcError | None:
+    """The refusal if gas limit times fee cap is above the cap; 0 is no cap, the value does not count."""
     fee_ether = transaction.gas_limit * transaction.max_fee_per_gas / WEI_PER_ETHER
     if cap_ether and fee_ether > cap_ether:
-        raise RpcError(f"tx fee ({fee_ether:.2f} ether) exceeds the configured cap ({cap_ether:.2f} ether)")
+        return RpcError(f"tx fee ({fee_ether:.2f} ether) exceeds the configured cap ({cap_ether:.2f} ether)")
+    return None
 
 
 def go_duration(seconds: float) -> str:

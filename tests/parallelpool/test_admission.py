@@ -44,6 +44,7 @@ class Refusal:
     """Stands for bytes that are no transaction."""
 
     message: str
+    kind: str = "malformed"
 
 
 class EngineDecoder:

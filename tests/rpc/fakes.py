@@ -7,7 +7,8 @@ tested against the engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -306,6 +307,18 @@ class FakeIngress:
         if raw not in self.known:
             raise DecodeError("typed transaction too short", "too_short")
         return cast("Transaction", self.known[raw])
+
+    def take(
+        self, raw: bytes, check: Callable[[Transaction], Exception | None], /
+    ) -> asyncio.Future[Transaction]:
+        async def take() -> Transaction:
+            transaction = await self.decode(raw)
+            if (objection := check(transaction)) is not None:
+                raise objection
+            await self.submit(transaction)
+            return transaction
+
+        return asyncio.ensure_future(take())
 
     async def submit(self, transaction: Transaction, /, *, local: bool = True) -> None:
         assert local

@@ -1,5 +1,6 @@
 //! The order against plain sorting, through thousands of comings and goings.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use rand::rngs::SmallRng;
@@ -63,28 +64,58 @@ impl Model {
             queues.retain(|queue| !queue.is_empty());
             let next = queues
                 .iter_mut()
-                .max_by_key(|queue| (Self::tip(queue[0], base_fee), std::cmp::Reverse(queue[0].arrival)));
+                .max_by_key(|queue| (Self::tip(queue[0], base_fee), Reverse(queue[0].arrival)));
             let Some(queue) = next else { return best };
             best.push(queue.remove(0).hash);
         }
     }
 
-    /// The worst prices by both orders.
-    fn worst(&self, base_fee: u64, gone: &[u64]) -> [(i128, U256, U256); 2] {
-        let prices = |base_fee: Option<u64>| {
-            let here = self.held.iter().filter(|(serial, _)| !gone.contains(serial));
-            let each = here.map(|(_, (facts, _))| {
+    /// What geth's two heaps give, by searching plain lists: urgent, floating.
+    fn take_cheapest(&self, heaps: &mut [Vec<u64>; 2], base_fee: u64, slots: u32) -> Option<Vec<B256>> {
+        let (mut taken, mut missing) = (Vec::new(), slots);
+        while missing > 0 {
+            if heaps[0].len() > heaps[1].len() * 4 {
+                let worst = self.take_worst(&mut heaps[0], Some(base_fee));
+                heaps[1].push(worst);
+            } else if !heaps[1].is_empty() {
+                let worst = self.take_worst(&mut heaps[1], None);
+                missing = missing.saturating_sub(self.held[&worst].0.slots);
+                taken.push(worst);
+            } else {
+                heaps[0].append(&mut taken);
+                return None;
+            }
+        }
+        Some(taken.into_iter().map(hash).collect())
+    }
+
+    fn take_worst(&self, heap: &mut Vec<u64>, base_fee: Option<u64>) -> u64 {
+        let worst = *heap
+            .iter()
+            .min_by_key(|serial| {
+                let facts = &self.held[*serial].0;
                 let tip = base_fee.map_or(0, |base_fee| Self::tip(facts, Some(base_fee)));
-                (tip, facts.fee_cap, facts.tip_cap)
-            });
-            each.min().expect("the pool is not empty")
-        };
-        [prices(Some(base_fee)), prices(None)]
+                // Two of one sender and nonce do not occur, and arrivals are unique.
+                (tip, facts.fee_cap, facts.tip_cap, Reverse(facts.nonce), Reverse(facts.arrival))
+            })
+            .expect("the heap is not empty");
+        heap.retain(|serial| *serial != worst);
+        worst
+    }
+
+    /// As after a new head: the worst fifth is floating.
+    fn heaps(&self, base_fee: u64) -> [Vec<u64>; 2] {
+        let mut heaps = [self.held.keys().copied().collect::<Vec<_>>(), Vec::new()];
+        for _ in 0..self.held.len() / 5 {
+            let worst = self.take_worst(&mut heaps[0], Some(base_fee));
+            heaps[1].push(worst);
+        }
+        heaps
     }
 }
 
 #[test]
-fn reading_and_eviction_agree_with_sorting_under_churn() {
+fn reading_agrees_with_sorting_under_churn() {
     let mut random = SmallRng::seed_from_u64(17);
     let (mut order, mut model) = (PriceOrder::new(), Model::default());
     let mut base_fee = 30;
@@ -112,13 +143,10 @@ fn reading_and_eviction_agree_with_sorting_under_churn() {
             *is_executable = !*is_executable;
             assert!(order.set_executable(&hash(picked), *is_executable));
         }
-        while model.held.len() > 120 || random.random_bool(0.3) && !model.held.is_empty() {
+        while model.held.len() > 120 || (random.random_bool(0.3) && !model.held.is_empty()) {
             let gone = pick(&mut random, &model);
             model.held.remove(&gone);
             assert!(order.remove(&hash(gone)) && !order.remove(&hash(gone)));
-        }
-        if serial % 5 == 0 && !model.held.is_empty() {
-            check_eviction(&mut order, &model, base_fee);
         }
         if serial % 11 == 0 {
             let other = random.random_range(0..60);
@@ -142,24 +170,51 @@ fn reading_and_eviction_agree_with_sorting_under_churn() {
     }
 }
 
-fn check_eviction(order: &mut PriceOrder, model: &Model, base_fee: u64) {
-    let mut gone = Vec::new();
-    for _ in 0..3.min(model.held.len()) {
-        let worst = model.worst(base_fee, &gone);
-        let cheapest = order.take_cheapest(1).expect("there is one");
-        assert_eq!(cheapest.len(), 1);
-        let serial = U256::from_be_bytes(cheapest[0].0).to::<u64>();
-        let facts = &model.held[&serial].0;
-        let prices = [
-            (Model::tip(facts, Some(base_fee)), facts.fee_cap, facts.tip_cap),
-            (0, facts.fee_cap, facts.tip_cap),
-        ];
-        assert!(prices[0] == worst[0] || prices[1] == worst[1], "not the worst of a heap");
-        gone.push(serial);
-    }
-    for serial in gone {
-        assert!(order.put_back(&hash(serial)), "it was taken");
-        assert!(!order.put_back(&hash(serial)), "once");
+#[test]
+fn eviction_is_geths_two_heaps_searched_by_hand() {
+    let mut random = SmallRng::seed_from_u64(23);
+    let (mut order, mut model) = (PriceOrder::new(), Model::default());
+    let mut base_fee = 20;
+    order.reprice(Some(U256::from(base_fee)));
+    let mut heaps: Option<[Vec<u64>; 2]> = None;
+    for serial in 0..4_000_u64 {
+        let sender = random.random_range(0..200);
+        let nonce = serial;
+        let each = facts(serial, sender, nonce, random.random_range(1..60), random.random_range(0..30));
+        order.put(each.clone(), random.random_bool(0.5));
+        model.held.insert(serial, (each, true));
+        if let Some([urgent, _]) = &mut heaps {
+            urgent.push(serial);
+        }
+        if random.random_bool(0.2) {
+            let at = random.random_range(0..model.held.len());
+            let gone = *model.held.keys().nth(at).expect("in range");
+            order.remove(&hash(gone));
+            model.held.remove(&gone);
+            heaps.iter_mut().flatten().for_each(|heap| heap.retain(|serial| *serial != gone));
+        }
+        if model.held.len() > 60 || random.random_bool(0.1) {
+            let heaps = heaps.get_or_insert_with(|| model.heaps(base_fee));
+            let slots = if random.random_bool(0.02) { 1_000 } else { random.random_range(1..6) };
+            let taken = order.take_cheapest(u64::from(slots));
+            assert_eq!(taken, model.take_cheapest(heaps, base_fee, slots));
+            for (place, gone) in taken.into_iter().flatten().enumerate() {
+                let serial = U256::from_be_bytes(gone.0).to::<u64>();
+                if place % 4 == 3 {
+                    assert!(order.put_back(&gone) && !order.put_back(&gone), "it was taken, once");
+                    heaps[0].push(serial);
+                } else {
+                    assert!(order.remove(&gone));
+                    model.held.remove(&serial);
+                }
+            }
+        }
+        if serial % 83 == 0 {
+            base_fee = random.random_range(0..50);
+            order.reprice(Some(U256::from(base_fee)));
+            heaps = None;
+        }
+        assert_eq!(order.find_fault(), None);
     }
 }
 
