@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeAlias
@@ -27,6 +28,13 @@ from parallelpool.journal_format import FileFormat, JournalRecord, journal_files
 
 MIN_REWRITE: Final = 4 * 1_024 * 1_024
 """Bytes that a log has at least before it is rewritten for its size."""
+
+ROOM: Final = 1_024 * 1_024
+"""
+Bytes that a log is made longer by at once, as zeros. A sync of bytes that the file has already need not wait for the
+file system's own journal, where every other file's changes stand in line: on ext4 beside busy writers that is a tenth
+of a millisecond instead of ten.
+"""
 
 Ticket: TypeAlias = int
 """Records appended so far."""
@@ -67,8 +75,20 @@ class Log:
     """File descriptor."""
     size: int = 0
     """Bytes of records."""
+    room: int = 0
+    """Bytes of zeros behind them."""
     is_sound: bool = True
     """False after a failed write: nobody knows what it holds, so nothing more is written to it."""
+
+    def close(self) -> None:
+        """Gives the room back and closes the file."""
+        if self.file < 0:
+            return
+        if self.room and self.is_sound:
+            with suppress(OSError):  # zeros that stay harm nobody
+                os.ftruncate(self.file, os.lseek(self.file, 0, os.SEEK_CUR))
+        os.close(self.file)
+        self.file = -1
 
 
 class Journal:
@@ -89,7 +109,7 @@ class Journal:
         self._disk = disk if disk is not None else Disk()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="parallelpool-journal")
         self._log = Log(FileFormat.fresh(0), -1)
-        self._retired: list[int] = []
+        self._retired: list[Log] = []
         self._buffer: list[JournalRecord] = []
         self._appended: Ticket = 0
         self._durable: Ticket = 0
@@ -178,12 +198,24 @@ class Journal:
     def _write_records(self, log: Log, records: Sequence[JournalRecord], is_synced: bool) -> None:
         """On a thread of the journal. Raises OSError."""
         content = b"".join(map(log.format.frame, records))
+        if log.room < len(content):
+            self._make_room(log, len(content))
         self._write(log.file, content)
         if is_synced:
             began = time.perf_counter()
             self._disk.sync(log.file)
             self.sync_seconds.observe(time.perf_counter() - began)
         log.size += len(content)
+        log.room = max(0, log.room - len(content))
+
+    def _make_room(self, log: Log, needed: int) -> None:
+        """On a thread of the journal. A disk that has no room to spare is no failure: what is written tells."""
+        room = -(-needed // ROOM) * ROOM
+        try:
+            os.pwrite(log.file, bytes(room), os.lseek(log.file, 0, os.SEEK_CUR))
+        except OSError:
+            return
+        log.room = room
 
     def _write(self, file: int, content: bytes) -> None:
         """On a thread of the journal. Raises OSError."""
@@ -198,8 +230,8 @@ class Journal:
 
     def _written(self, writing: asyncio.Future[None], ticket: Ticket) -> None:
         self._is_writing = False
-        for file in self._retired:
-            os.close(file)
+        for log in self._retired:
+            log.close()
         self._retired.clear()
         error = writing.exception()
         if error is None:
@@ -283,16 +315,16 @@ class Journal:
         """Records go to `log` from now on; the old one is closed when its last write has ended."""
         old, self._log = self._log, log
         if self._is_writing:
-            self._retired.append(old.file)
+            self._retired.append(old)
         else:
-            os.close(old.file)
+            old.close()
 
     def _begin_log(self) -> Log:
         """On a thread of the journal. Raises OSError."""
         snapshots, logs = journal_files(self._path)
         file_format = FileFormat.fresh(max([*snapshots, *logs], default=0) + 1)
         path = self._named(file_format.number, "log")
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             self._write_synced(file, file_format.header())
             self._sync_folder()
@@ -367,6 +399,4 @@ class Journal:
             raise JournalError(f"cannot sync the pool's journal {self._path}: {error.strerror}") from error
         finally:
             self._threads.shutdown(wait=True)
-            if self._log.file >= 0:
-                os.close(self._log.file)
-                self._log.file = -1
+            self._log.close()

@@ -105,15 +105,15 @@ class FileFormat:
         tail = struct.pack(">IB", len(body), kind) + body
         return self.mark + struct.pack(">I", crc32(tail, self.checksum_start)) + tail
 
-    def frames(self, content: bytes) -> Iterator[tuple[int, bytes]]:
-        """(kind, body) of each record whose checksum holds; whatever lies between them is passed over."""
+    def frames(self, content: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """(begin, kind, body) of each record whose checksum holds; whatever lies between them is passed over."""
         at = content.find(self.mark, HEADER.size)
         while at != -1:
             body = self._body_at(content, at)
             if body is None:
                 at = content.find(self.mark, at + 1)
                 continue
-            yield content[at + FRAME.size - 1], body
+            yield at, content[at + FRAME.size - 1], body
             at = content.find(self.mark, at + FRAME.size + len(body))
 
     def _body_at(self, content: bytes, at: int) -> bytes | None:
@@ -215,15 +215,17 @@ def read_journal(path: Path) -> JournalContent:
 def _read_file(file: Path, data: bytes, content: JournalContent) -> None:
     try:
         file_format = FileFormat.of(data)
-        whole = 0
+        whole = end = 0
         if file_format is not None:
-            whole = HEADER.size
-            for kind, body in file_format.frames(data):
+            whole = end = HEADER.size
+            for start, kind, body in file_format.frames(data):
                 whole += FRAME.size + len(body)
+                end = start + FRAME.size + len(body)
                 content.apply(_decode(kind, body))
     except (struct.error, KeyError, ValueError) as error:
         raise JournalError(f"cannot use the pool's journal {file}: {error}") from error
-    content.damaged_bytes += len(data) - whole
+    # Zeros behind the last record are room that was not used.
+    content.damaged_bytes += end + len(data[end:].rstrip(b"\0")) - whole
 
 
 def delete_journal(path: Path) -> None:

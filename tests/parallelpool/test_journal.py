@@ -120,6 +120,42 @@ async def test_a_second_start_goes_on_in_a_new_file(path: Path) -> None:
 # ------------------------------------------------------------------ damage
 
 
+async def test_room_for_more_is_no_damage(path: Path) -> None:
+    """While it is written the log has zeros behind its records; an orderly end gives them back."""
+    journal = Journal.open(path)
+    await journal.durable(journal.append([added(1), added(2)]))
+    (log,) = logs(path)
+    during, content = log.stat().st_size, read_journal(path)
+    await journal.durable(journal.append([added(3)]))
+    again = log.stat().st_size
+    await journal.close()
+
+    assert during == again > 1_000_000
+    assert (raws(content), content.damaged_bytes) == ([added(1).raw, added(2).raw], 0)
+    assert log.stat().st_size < 1_000
+    assert raws(read_journal(path)) == [added(1).raw, added(2).raw, added(3).raw]
+
+
+async def test_a_record_torn_within_the_room_is_damage(path: Path) -> None:
+    """Zeros in place of the end of the last record: it is lost and counted, those before it are read."""
+    await write(path, [added(1), added(2)])
+    (log,) = logs(path)
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-20] + bytes(20) + bytes(5_000))
+    content = read_journal(path)
+
+    assert raws(content) == [added(1).raw]
+    assert 0 < content.damaged_bytes <= len(added(2).raw) + 40
+
+
+async def test_records_longer_than_the_room_make_more(path: Path) -> None:
+    """Three megabytes in one sync and small ones behind them."""
+    large = [Added(bytes([number]) * 1_000_000, True, 1.0) for number in (1, 2, 3)]
+    await write(path, [added(1), *large, added(2), added(3)])
+
+    assert raws(read_journal(path)) == [added(1).raw, *(each.raw for each in large), added(2).raw, added(3).raw]
+
+
 async def test_a_torn_end_costs_the_last_record_only(path: Path) -> None:
     """Cut at every byte of the last record, all others are read, and the next run's records too."""
     await write(path, [added(1), added(2)])
@@ -135,7 +171,8 @@ async def test_a_torn_end_costs_the_last_record_only(path: Path) -> None:
         content = read_journal(path)
 
         assert raws(content) == [added(1).raw, added(2).raw, added(4).raw]
-        assert content.damaged_bytes == end - two
+        # Zeros at the end could be room that was not used.
+        assert content.damaged_bytes == len(whole[two:end].rstrip(b"\0"))
 
 
 async def test_damage_costs_the_record_it_struck(path: Path) -> None:
