@@ -15,9 +15,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from parallelpool import _core
+from parallelpool import _core, bench_attack, bench_pool
+from parallelpool.bench_admission import admission, end_to_end
+from parallelpool.bench_daemons import PeerFailure
 
-Action = Literal["run", "list", "export", "state-root", "batching"]
+Action = Literal["run", "list", "export", "state-root", "batching", "admission", "e2e", "attack", "pool"]
 
 DEFAULT_SEED = 0x7061_7261_6C6C_656C
 """Of published figures."""
@@ -45,6 +47,7 @@ class BenchOptions:
     """Workloads, block files, or folders of recorded blocks; for an export a workload and the file."""
     threads: Sequence[int] = (1, 2)
     rounds: int = 20
+    """Samples of each way."""
     scale: float = 1.0
     """Share of the full size."""
     seed: int = DEFAULT_SEED
@@ -67,10 +70,22 @@ def main(options: BenchOptions) -> int:
                 _batching(options)
             case "run":
                 _run(options)
+            case "admission":
+                _print_result(
+                    options, admission(rounds=options.rounds, scale=options.scale, seed=options.seed)
+                )
+            case "e2e":
+                _print_result(
+                    options, end_to_end(rounds=options.rounds, scale=options.scale, seed=options.seed)
+                )
+            case "attack":
+                _print_result(options, bench_attack.measure(scale=options.scale, seed=options.seed))
+            case "pool":
+                _pool(options)
     except _core.CoreInvalidArgument as error:
         print(f"parallelpool bench: {error}", file=sys.stderr)
         return 2
-    except _core.CoreError as error:
+    except (_core.CoreError, PeerFailure) as error:
         print(f"parallelpool bench: {error}", file=sys.stderr)
         return 1
     return 0
@@ -124,6 +139,29 @@ def _batching(options: BenchOptions) -> None:
         _print_document(options, {"batching": orjson.loads(document)})
     else:
         print(text)
+
+
+POOL_SIZES = (1_000, 10_000, 100_000, 250_000, 500_000, 1_000_000)
+"""Pooled transactions at full scale."""
+
+
+def _pool(options: BenchOptions) -> None:
+    """The pool by itself; with a name, the plot goes to that file."""
+    points = bench_pool.measure(
+        [max(64, int(size * options.scale)) for size in POOL_SIZES], seed=options.seed
+    )
+    for name in options.names:
+        Path(name).write_text(bench_pool.plot(points))
+    _print_result(options, {"points": points})
+
+
+def _print_result(options: BenchOptions, result: dict[str, Any]) -> None:  # JSON, passed on as it came
+    """The document; the programs have told the essence while they ran. Without `--json` only the summary."""
+    if options.as_json:
+        _print_document(options, result)
+    else:
+        shown = {name: rows for name, rows in result.items() if name != "samples"} or result
+        print(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
 def _export(options: BenchOptions) -> None:

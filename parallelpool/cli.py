@@ -42,6 +42,8 @@ parallelpool: a geth-compatible parallel transaction pool daemon
   parallelpool bench run [flags] [NAME...|FILE...] time workloads: plain revm, serial, parallel
   parallelpool bench list|state-root|export NAME FILE
   parallelpool bench batching [flags] [mainnet]   time the batch builder; its batches on recorded blocks
+  parallelpool bench admission|e2e [flags]        the daemon beside geth and anvil
+  parallelpool bench attack|pool [FILE.svg]       the daemon under attack; the pool by itself
   parallelpool dumpconfig [flags]                 print the settings in force as TOML
   parallelpool version                            print the version
 
@@ -82,7 +84,14 @@ BENCH: Final = Section(
             (1, 2),
             "Threads of the parallel engine.",
         ),
-        Option(("rounds",), int, False, (Range(1, 100_000),), 20, "Samples of each way."),
+        Option(
+            ("rounds",),
+            int,
+            False,
+            (Range(0, 100_000),),
+            0,
+            "Samples of each way; 0 is 20, and 3 beside other daemons.",
+        ),
         Option(("scale",), float, False, (), 1.0, "Share of the full size."),
         Option(("seed",), int, False, (Range(0, 2**64 - 1),), DEFAULT_SEED, "Source of keys and choices."),
         Option(("lists",), bool, False, (), False, "Time decoding, recovery and the receipts root too."),
@@ -96,8 +105,15 @@ BENCH_ACTIONS: Final[dict[str, tuple[int, int]]] = {
     "export": (2, 2),
     "state-root": (0, 0),
     "batching": (0, 1),
+    "admission": (0, 0),
+    "e2e": (0, 0),
+    "attack": (0, 0),
+    "pool": (0, 1),
 }
 """Fewest and most words after each."""
+
+BESIDE_OTHERS: Final = frozenset({"admission", "e2e"})
+"""Actions that measure other daemons too, a few minutes a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +268,7 @@ def _bench(words: Sequence[str], programs: Programs) -> int:
             action=cast("Action", action),  # one of BENCH_ACTIONS
             names=names,
             threads=cast("tuple[int, ...]", values["threads"]),
-            rounds=cast("int", values["rounds"]),
+            rounds=cast("int", values["rounds"]) or (3 if action in BESIDE_OTHERS else 20),
             scale=cast("float", values["scale"]),
             seed=cast("int", values["seed"]),
             lists=bool(values["lists"]),

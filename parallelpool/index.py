@@ -128,6 +128,10 @@ class TransactionIndex:
         """The pooled transaction with this hash."""
         return self._pending.get(tx_hash) or self._queued.get(tx_hash)
 
+    def snapshot(self) -> tuple[list[PooledTransaction], list[PooledTransaction]]:
+        """(executable, waiting) of this moment."""
+        return list(self._pending.values()), list(self._queued.values())
+
     @property
     def pending(self) -> int:
         """Executable transactions."""

@@ -77,14 +77,34 @@ class ReadablePool:
 
     def content_from(self, address: bytes, /) -> tuple[list[Transaction], list[Transaction]]:
         """(pending, queued) of one sender in nonce order."""
-        sender, holdings = Address(address), self._holdings
+        pending, queued = self._shown_of(Address(address))
+        return [each.transaction for each in pending], [each.transaction for each in queued]
+
+    def _shown_of(self, sender: Address) -> tuple[list[PooledTransaction], list[PooledTransaction]]:
+        holdings = self._holdings
         pending, queued = holdings.pending.of(sender) or (), holdings.queued.of(sender) or ()
         if not holdings.held.has(sender):
-            return [each.transaction for each in pending], [each.transaction for each in queued]
+            return list(pending), list(queued)
         run = list(holdings.held.shown_run(sender, pending))
         # What stands behind an executable transaction that is not shown yet is, for readers, still waiting.
         waiting = [shown for each in (*pending, *queued) if (shown := holdings.held.shown(each)) is not None]
-        return [each.transaction for each in run], [each.transaction for each in waiting[len(run) :]]
+        return run, waiting[len(run) :]
+
+    def snapshot(self) -> tuple[list[PooledTransaction], list[PooledTransaction]]:
+        """
+        (pending, queued) of one moment, in no order.
+
+        References and no more, a few milliseconds for a hundred thousand, so that a long answer can be made in slices.
+        """
+        pending, queued = self._holdings.index.snapshot()
+        if held := set(self._holdings.held.senders):
+            pending = [each for each in pending if each.sender not in held]
+            queued = [each for each in queued if each.sender not in held]
+            for sender in held:
+                executable, waiting = self._shown_of(sender)
+                pending.extend(executable)
+                queued.extend(waiting)
+        return pending, queued
 
     def content(self) -> tuple[dict[bytes, list[Transaction]], dict[bytes, list[Transaction]]]:
         """(pending, queued), each sender -> transactions in nonce order."""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from parallelpool.conditions import Condition
     from parallelpool.events import Departure, EventBus
-    from parallelpool.transaction import Transaction
+    from parallelpool.transaction import PooledTransaction, Transaction
 
 # ------------------------------------------------------------------ chain
 
@@ -138,6 +138,9 @@ class Pool(Protocol):
         """The next nonce after the sender's pending transactions (geth's virtual nonce)."""
 
     def content(self) -> PoolContent: ...
+    def snapshot(self) -> tuple[Sequence[PooledTransaction], Sequence[PooledTransaction]]:
+        """(pending, queued) of one moment, in no order; cheap."""
+
     def content_from(self, address: bytes, /) -> tuple[Sequence[Transaction], Sequence[Transaction]]:
         """(pending, queued) of one sender in nonce order."""
 

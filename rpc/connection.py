@@ -19,6 +19,7 @@ from rpc.envelope import write_error
 from rpc.errors import Json, ParseError
 from rpc.json_text import JsonSyntaxError, first_value
 from rpc.outbox import Outbox
+from rpc.streamed import Streamed
 from rpc.subscriptions import ConnectionSubscriptions
 
 if TYPE_CHECKING:
@@ -129,5 +130,7 @@ class Connection:
 
     async def _answer(self, message: Json) -> None:
         answer = await self._dispatcher.respond_to(message, self._caller)
+        if isinstance(answer, Streamed):
+            answer = await answer.joined()
         if answer is not None:
             await self._outbox.answer(answer)

@@ -19,7 +19,15 @@ import structlog
 from jsonrpcserver import JsonRpcError, Result, Success, async_dispatch_to_serializable
 
 from rpc.caller import Caller
-from rpc.envelope import Call, Refused, check_method_name, read_message, write_error, write_result
+from rpc.envelope import (
+    Call,
+    Refused,
+    check_method_name,
+    read_message,
+    stream_result,
+    write_error,
+    write_result,
+)
 from rpc.errors import (
     INTERNAL_ERROR,
     HandlerCrashed,
@@ -36,6 +44,7 @@ from rpc.json_text import encode, first_value
 from rpc.method import Method, MethodTable
 from rpc.parameters import Signature, parse_parameters, required
 from rpc.quantities import text
+from rpc.streamed import Streamed
 
 log = structlog.get_logger("parallelpool.rpc")
 
@@ -66,7 +75,7 @@ class Dispatcher:
         self.failures: Counter[int] = Counter()
         """Error answers by code since the start."""
 
-    async def respond(self, octets: bytes, caller: Caller) -> bytes | None:
+    async def respond(self, octets: bytes, caller: Caller) -> bytes | Streamed | None:
         """
         The answer to the first message in `octets`.
 
@@ -74,7 +83,7 @@ class Dispatcher:
         """
         return await self.respond_to(first_value(octets), caller)
 
-    async def respond_to(self, message: Json, caller: Caller) -> bytes | None:
+    async def respond_to(self, message: Json, caller: Caller) -> bytes | Streamed | None:
         """The answer to one parsed message; `None` if it wants none."""
         if isinstance(message, list):
             return await self._respond_to_batch(message, caller)
@@ -82,7 +91,7 @@ class Dispatcher:
 
     # -- single calls
 
-    async def _respond_to_single(self, message: Json, caller: Caller) -> bytes | None:
+    async def _respond_to_single(self, message: Json, caller: Caller) -> bytes | Streamed | None:
         call = read_message(message)
         if call is None:
             return None
@@ -96,13 +105,13 @@ class Dispatcher:
         except TimeoutError:
             return self._error(call, RequestTimedOut())
 
-    async def _serve(self, call: Call, caller: Caller) -> bytes | None:
+    async def _serve(self, call: Call, caller: Caller) -> bytes | Streamed | None:
         """Executes one call and writes its answer, and one line about it to the log."""
         began = time.perf_counter()
         code = 0
+        answer: bytes | Streamed | None
         try:
-            result = encode(await self._execute(call, caller))
-            answer = None if call.is_notification else write_result(call.id, result)
+            answer = _written(call, await self._execute(call, caller))
         except RpcError as error:
             code = error.code
             answer = self._error(call, error)
@@ -242,11 +251,16 @@ class Dispatcher:
                 fresh = await self._serve_together(together, caller)
             else:
                 call = calls[len(answers)]
-                fresh = [self._refuse(call) if isinstance(call, Refused) else await self._serve(call, caller)]
+                fresh = [await self._serve_whole(call, caller)]
             answers += fresh
             spent += sum(len(answer) for answer in fresh if answer is not None)
             if budget and spent > budget and len(answers) < len(calls):
                 raise ResponseTooLarge
+
+    async def _serve_whole(self, call: Call | Refused, caller: Caller) -> bytes | None:
+        """The answer in one piece, as the limit of a batch wants it."""
+        answer = self._refuse(call) if isinstance(call, Refused) else await self._serve(call, caller)
+        return await answer.joined() if isinstance(answer, Streamed) else answer
 
     async def _serve_together(self, calls: list[Call], caller: Caller) -> list[bytes | None]:
         """As `_serve` for each, all begun before the first is waited for; without a task for each."""
@@ -307,6 +321,14 @@ class Dispatcher:
 
     def _fail(self, call: Call | Refused, error: RpcError) -> bytes | None:
         return self._refuse(call) if isinstance(call, Refused) else self._error(call, error)
+
+
+def _written(call: Call, result: object) -> bytes | Streamed | None:
+    """The answer around a result. Raises TypeError for what has no JSON form."""
+    if isinstance(result, Streamed):
+        return None if call.is_notification else stream_result(call.id, result)
+    encoded = encode(result)
+    return None if call.is_notification else write_result(call.id, encoded)
 
 
 def _refusal(name: str, error: Exception) -> RpcError:

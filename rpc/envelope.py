@@ -12,6 +12,7 @@ from typing import Final
 
 from rpc.errors import InvalidRequest, Json, RpcError, error_object
 from rpc.json_text import encode
+from rpc.streamed import Streamed
 
 MAX_METHOD_NAME: Final = 2048
 """Bytes of a method's name."""
@@ -71,6 +72,11 @@ def check_method_name(method: str) -> None:
 def write_result(call_id: Json | object, result: bytes) -> bytes:
     """An answer around an encoded result."""
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (encode(call_id), result)
+
+
+def stream_result(call_id: Json | object, result: Streamed) -> Streamed:
+    """An answer around a result in pieces."""
+    return result.between(b'{"jsonrpc":"2.0","id":%b,"result":' % encode(call_id), b"}")
 
 
 def write_error(call_id: Json | object, error: RpcError) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from rpc.caller import Caller
 from rpc.envelope import write_error
 from rpc.errors import ParseError
 from rpc.json_text import JsonSyntaxError
+from rpc.streamed import Streamed
 
 if TYPE_CHECKING:
     from rpc.dispatch import Dispatcher
@@ -68,7 +69,7 @@ class HttpEndpoint:
         """Gives back the thread."""
         self._aside.shutdown(wait=False, cancel_futures=True)
 
-    async def serve(self, request: web.BaseRequest) -> web.Response:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request."""
         if not is_on_path(request.path, self._settings.path_prefix):
             return web.Response(status=404)
@@ -78,12 +79,15 @@ class HttpEndpoint:
             headers = self._cors.preflight(request.headers)
             if headers is not None:
                 return web.Response(status=204, headers=headers)
-        response = await self._answer(request)
-        if self._cors.is_on:
-            response.headers.update(self._cors.headers(request.headers))
-        return response
+        answer = await self._answer(request)
+        cors = self._cors.headers(request.headers) if self._cors.is_on else {}
+        if isinstance(answer, Streamed):
+            return await self._stream(request, answer, cors)
+        if cors:
+            answer.headers.update(cors)
+        return answer
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.Response | Streamed:
         if request.method == "GET" and not request.query_string and not request.body_exists:
             return web.Response(status=200)
         refusal = self._check(request)
@@ -99,6 +103,8 @@ class HttpEndpoint:
             answer = None
         except JsonSyntaxError:
             answer = write_error(None, ParseError("parse error"))
+        if isinstance(answer, Streamed):
+            return answer
         return await self._compressed(request, answer or b"")
 
     def _check(self, request: web.BaseRequest) -> web.Response | None:
@@ -145,9 +151,36 @@ class HttpEndpoint:
             )
         return caller
 
+    async def _stream(
+        self, request: web.BaseRequest, answer: Streamed, cors: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Sends pieces as they are made. A client that does not take them in time loses the connection."""
+        is_packed = _takes_gzip(request)
+        response = web.StreamResponse(headers={**(GZIP_HEADERS if is_packed else JSON_HEADERS), **cors})
+        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._settings.write_timeout_s):
+                await response.prepare(request)
+                async for piece in answer:
+                    sent = (
+                        await loop.run_in_executor(self._aside, packer.compress, piece)
+                        if is_packed
+                        else piece
+                    )
+                    if sent:
+                        await response.write(sent)
+                if is_packed:
+                    await response.write(packer.flush())
+                await response.write_eof()
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
     async def _compressed(self, request: web.BaseRequest, body: bytes) -> web.Response:
         """The answer, compressed where the client takes that and it pays."""
-        if len(body) < GZIP_FROM or "gzip" not in request.headers.get("Accept-Encoding", ""):
+        if len(body) < GZIP_FROM or not _takes_gzip(request):
             return _json(body)
         if len(body) < GZIP_ASIDE_FROM:
             packed = _gzip(body)
@@ -167,6 +200,10 @@ def _json(body: bytes) -> web.Response:
 
 def _refuse(status: int, text: str) -> web.Response:
     return web.Response(status=status, body=text.encode() + b"\n", headers=PLAIN_HEADERS)
+
+
+def _takes_gzip(request: web.BaseRequest) -> bool:
+    return "gzip" in request.headers.get("Accept-Encoding", "")
 
 
 def _gzip(body: bytes) -> bytes:

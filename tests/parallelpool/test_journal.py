@@ -153,7 +153,12 @@ async def test_records_longer_than_the_room_make_more(path: Path) -> None:
     large = [Added(bytes([number]) * 1_000_000, True, 1.0) for number in (1, 2, 3)]
     await write(path, [added(1), *large, added(2), added(3)])
 
-    assert raws(read_journal(path)) == [added(1).raw, *(each.raw for each in large), added(2).raw, added(3).raw]
+    assert raws(read_journal(path)) == [
+        added(1).raw,
+        *(each.raw for each in large),
+        added(2).raw,
+        added(3).raw,
+    ]
 
 
 async def test_a_torn_end_costs_the_last_record_only(path: Path) -> None:

@@ -134,7 +134,7 @@ async def test_the_newest_abandoned_block_returns_first(rig: Rig) -> None:
     rig.chain.number = 2
     added = rig.chain.block(2, b"b")
     taken: list[Sequence[Transaction]] = []
-    with mock.patch.object(rig.admission.pool, "resetting", lambda given: taken.append(given) or ()):
+    with mock.patch.object(rig.admission.pool, "resetting", lambda given: map(taken.append, [given])):
         await rig.maintenance.move(HeadChanged(added=(added,), removed=(older, newer)))
 
     assert taken == [[legacy(A, 1), legacy(A, 0)]]

@@ -12,6 +12,7 @@ from rpc.methods import method_table
 from rpc.news import News
 from rpc.offers import Offers
 from rpc.settings import CallSettings, RpcSettings
+from rpc.streamed import Streamed
 from tests.rpc.fakes import FakeNode
 
 CALLER = Caller("http", "127.0.0.1", None, is_operator=True)
@@ -33,10 +34,15 @@ class Client:
             self.rows = {name: replace(method, is_hot=False) for name, method in self.rows.items()}
         self._dispatcher = Dispatcher(self.rows, BatchLimits())
 
+    async def message(self, octets: bytes) -> bytes:
+        """The answer to any message."""
+        answer = await self._dispatcher.respond(octets, CALLER)
+        return await answer.joined() if isinstance(answer, Streamed) else answer or b""
+
     async def raw(self, method: str, *params: Json) -> bytes:
         """The answer as bytes."""
         message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-        return await self._dispatcher.respond(message.encode(), CALLER) or b""
+        return await self.message(message.encode())
 
     async def ask(self, method: str, *params: Json) -> Json:
         """The result. Raises AssertionError for an error."""

@@ -259,6 +259,21 @@ def _matches(entry: FakeLog, addresses: Sequence[bytes], topics: Sequence[Sequen
     return all(not wanted or topic in wanted for wanted, topic in zip(topics, entry.topics, strict=False))
 
 
+@dataclass(frozen=True)
+class FakePooled:
+    """A transaction as the pool holds it."""
+
+    transaction: FakeTransaction
+
+    @property
+    def sender(self) -> bytes:
+        return self.transaction.sender
+
+    @property
+    def nonce(self) -> int:
+        return self.transaction.nonce
+
+
 @dataclass
 class FakePool:
     """Pending and queued transactions by sender."""
@@ -274,6 +289,11 @@ class FakePool:
 
     def content(self) -> tuple[dict[bytes, list[FakeTransaction]], dict[bytes, list[FakeTransaction]]]:
         return self.pending, self.queued
+
+    def snapshot(self) -> tuple[list[FakePooled], list[FakePooled]]:
+        held = (self.pending, self.queued)
+        pending, queued = ([FakePooled(tx) for txs in each.values() for tx in txs] for each in held)
+        return pending, queued
 
     def content_from(self, address: bytes, /) -> tuple[list[FakeTransaction], list[FakeTransaction]]:
         return self.pending.get(address, []), self.queued.get(address, [])

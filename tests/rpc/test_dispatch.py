@@ -11,6 +11,7 @@ from rpc.caller import Caller
 from rpc.dispatch import BatchLimits, Dispatcher
 from rpc.errors import Json
 from rpc.method import Method
+from rpc.streamed import Streamed
 from tests.rpc.conftest import MODULES, Probe
 
 HTTP = Caller("http", "127.0.0.1", MODULES, is_operator=True)
@@ -26,6 +27,8 @@ def dispatcher(probe: Probe) -> Dispatcher:
 async def ask(dispatcher: Dispatcher, message: Json, caller: Caller = HTTP) -> Json:
     """The parsed answer; `None` for silence."""
     answer = await dispatcher.respond(json.dumps(message).encode(), caller)
+    if isinstance(answer, Streamed):
+        answer = await answer.joined()
     return json.loads(answer) if answer is not None else None
 
 

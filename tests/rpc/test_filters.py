@@ -16,6 +16,7 @@ from rpc.news import News
 from rpc.offers import Offers
 from rpc.quantities import to_data
 from rpc.settings import CallSettings, RpcSettings
+from rpc.streamed import Streamed
 from tests.rpc.fakes import FakeLog, FakeNode, FakeReceipt, FakeTransaction, account, as_transaction, word
 
 ALICE, BOB = account(0xA), account(0xB)
@@ -46,7 +47,9 @@ class Client:
     async def ask(self, method: str, *params: Json) -> Json:
         """The result, or the error as `(code, message)`."""
         message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-        answer = json.loads(await self._dispatcher.respond(message.encode(), CALLER) or b"null")
+        said = await self._dispatcher.respond(message.encode(), CALLER)
+        assert not isinstance(said, Streamed)
+        answer = json.loads(said or b"null")
         if "error" in answer:
             return [answer["error"]["code"], answer["error"]["message"]]
         result: Json = answer["result"]

@@ -1,8 +1,12 @@
 """The pool's content as geth shows it."""
 
+import asyncio
+import json
+
 import pytest
 
 from rpc.namespaces import txpool
+from rpc.namespaces.txpool import TxpoolMethods
 from rpc.views import to_checksum
 from tests.rpc.client import Client
 from tests.rpc.fakes import FakeNode, FakeTransaction, word
@@ -80,3 +84,48 @@ async def test_large_pools_are_rendered_in_slices(client: Client, monkeypatch: p
     monkeypatch.setattr(txpool, "SLICE", 1)
 
     assert await client.ask("txpool_content") == whole
+
+
+async def test_a_long_answer_pauses_after_every_slice(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three thousand senders: others have more turns than there are slices, and no piece is longer than its slice."""
+    monkeypatch.setattr(txpool, "GROUPED_AT_ONCE", 500)
+    monkeypatch.setattr(txpool, "NAMED_AT_ONCE", 300)
+    senders = [word(number)[12:] for number in range(3_000)]
+    node.pool.pending = {each: [FakeTransaction(sender=each, hash=word(5), to=BOB)] for each in senders}
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    probe = asyncio.create_task(others())
+    content = await TxpoolMethods(node.backend).content()
+    pieces = [piece async for piece in content]
+    probe.cancel()
+
+    assert turns >= 3_000 / txpool.SLICE + 3_000 / 500 + 3_000 / 300
+    assert max(piece.count(b'"hash"') for piece in pieces) <= txpool.SLICE
+    assert list(json.loads(b"".join(pieces))["pending"]) == sorted(to_checksum(each) for each in senders)
+
+
+async def test_the_answer_is_of_the_moment_of_the_question(node: FakeNode) -> None:
+    """What comes while it is sent is not in it."""
+    node.pool.pending = {BOB: [FakeTransaction(sender=BOB)]}
+    content = aiter(await TxpoolMethods(node.backend).content())
+    pieces = [await anext(content)]
+    node.pool.pending[ALICE] = [FakeTransaction(sender=ALICE)]
+    pieces += [piece async for piece in content]
+
+    assert list(json.loads(b"".join(pieces))["pending"]) == [BOB_NAME]
+
+
+async def test_a_streamed_answer_is_one_of_a_batch_too(client: Client) -> None:
+    """There it is put together, since the size of a batch is limited."""
+    alone = await client.raw("txpool_content")
+    batch = await client.message(b'[{"jsonrpc":"2.0","id":1,"method":"txpool_content"}]')
+
+    assert batch == b"[" + alone + b"]"

@@ -41,8 +41,8 @@ mod _core {
     use crate::analysis::{PyAnalysis, PyModelAnalysis, PyParallelism, analyse};
     #[pymodule_export]
     use crate::bench::{
-        bench_batching, bench_conditions, bench_export, bench_load, bench_run, bench_state_root, bench_transfers,
-        bench_workloads,
+        bench_batching, bench_conditions, bench_export, bench_load, bench_run, bench_state_root,
+        bench_transfers, bench_workloads,
     };
     #[pymodule_export]
     use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
