@@ -11,7 +11,7 @@ use super::graph::Footprints;
 use super::locations::{AccountId, Class, Locations, Use};
 use super::order::Strategy;
 use crate::access::{Field, Location};
-use crate::primitives::{Address, U256};
+use crate::primitives::{Address, B256, U256};
 
 /// Level of what runs one by one behind all others.
 pub(super) const IN_LINE: u32 = u32::MAX - 1;
@@ -91,31 +91,70 @@ pub(super) fn contested_fee_account(locations: &Locations, beneficiary: Address)
     (observers > 0).then(|| locations.cell(found) as u32)
 }
 
-/// What the chosen entries touch, side by side in memory.
-pub(super) fn footprints(
+/// What planning needs of the chosen entries, side by side in memory: an entry is large, and each is
+/// looked at once.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) hashes: Vec<B256>,
+    pub(super) gas_limits: Vec<u64>,
+    pub(super) gas_used: Vec<u64>,
+    pub(super) footprints: Footprints,
+    debits: Vec<(AccountId, U256)>,
+    /// Where each one's debits end.
+    debits_end: Vec<u32>,
+}
+
+impl Chosen {
+    fn debits(&self, index: usize) -> &[(AccountId, U256)] {
+        let start = index.checked_sub(1).map_or(0, |before| self.debits_end[before]);
+        &self.debits[start as usize..self.debits_end[index] as usize]
+    }
+}
+
+/// Gathers the chosen entries. Locations that nobody else uses, or all only read, are left out.
+pub(super) fn gather(
     entries: &[Entry],
-    chosen: &[u32],
+    ids: &[u32],
     locations: &Locations,
     fee_account: Option<u32>,
-) -> Footprints {
-    let mut footprints = Footprints::with_capacity(chosen.len());
-    for &id in chosen {
+) -> Chosen {
+    let mut chosen = Chosen {
+        hashes: Vec::with_capacity(ids.len()),
+        gas_limits: Vec::with_capacity(ids.len()),
+        gas_used: Vec::with_capacity(ids.len()),
+        footprints: Footprints::with_capacity(ids.len()),
+        debits: Vec::with_capacity(ids.len()),
+        debits_end: Vec::with_capacity(ids.len()),
+    };
+    for &id in ids {
         let entry = &entries[id as usize];
         let mut pays_elsewhere = fee_account;
-        for Use { location, class, .. } in &entry.uses {
+        for (nth, Use { location, class, .. }) in entry.uses.iter().enumerate() {
             let place = locations.cell(*location) as u32;
             let is_fee_account = fee_account == Some(place);
-            footprints.push(place, if is_fee_account { class.with(Class::Delta) } else { *class });
+            // What runs in line draws its sender's later nonces along, whatever comes between.
+            let is_nonce_in_line = nth == 0 && entry.is_sequential();
+            if is_nonce_in_line || is_fee_account || locations.is_shared(*location) {
+                let class = if is_fee_account { class.with(Class::Delta) } else { *class };
+                chosen.footprints.push(place, class);
+            }
             if is_fee_account {
                 pays_elsewhere = None;
             }
         }
         if let Some(place) = pays_elsewhere {
-            footprints.push(place, Class::Delta);
+            chosen.footprints.push(place, Class::Delta);
         }
-        footprints.close(entry.is_sequential(), entry.is_known);
+        chosen.footprints.close(entry.is_sequential(), entry.is_known);
+        chosen.hashes.push(entry.pooled.hash);
+        chosen.gas_limits.push(entry.pooled.gas_limit);
+        chosen.gas_used.push(entry.gas_used);
+        if !entry.is_sequential() {
+            chosen.debits.extend_from_slice(&entry.debits);
+        }
+        chosen.debits_end.push(chosen.debits.len() as u32);
     }
-    footprints
+    chosen
 }
 
 /// The chosen entries in the order in which the strategy wants them arranged.
@@ -162,26 +201,25 @@ pub(super) fn rank(
 /// One that asks to be in line gives up its place before those that it conflicts with, except its
 /// sender's own: else a single one could draw all users of a popular contract behind itself.
 pub(super) fn levels<E>(
-    entries: &[Entry],
-    chosen: &[u32],
-    footprints: &mut Footprints,
+    chosen: &mut Chosen,
     locations: &mut Locations,
     scratch: &mut Scratch,
     mut balance: impl FnMut(&Address) -> Result<U256, E>,
 ) -> Result<Vec<u32>, E> {
-    let any_short = find_short_purses(entries, chosen, locations, scratch, &mut balance)?;
-    let mut levels = Vec::with_capacity(chosen.len());
+    let any_short = find_short_purses(chosen, locations, scratch, &mut balance)?;
+    let count = chosen.hashes.len();
+    let mut levels = Vec::with_capacity(count);
     let mut unpaid = Vec::new();
-    for (index, &id) in chosen.iter().enumerate() {
-        let uses = footprints.of(index);
-        if footprints.is_sequential(index) {
+    for index in 0..count {
+        let uses = chosen.footprints.of(index);
+        if chosen.footprints.is_sequential(index) {
             follow(scratch, &uses[..1], IN_LINE);
             levels.push(IN_LINE);
             continue;
         }
         let floor = uses.iter().map(|&(place, class)| floor(scratch, place, class)).max().unwrap_or(0);
         let mut level = floor.min(IN_LINE);
-        if any_short && level != IN_LINE && !reserve(scratch, &entries[id as usize]) {
+        if any_short && level != IN_LINE && !reserve(scratch, chosen.debits(index)) {
             level = IN_LINE;
             unpaid.push(index);
         }
@@ -189,11 +227,13 @@ pub(super) fn levels<E>(
         levels.push(level);
     }
     for index in unpaid {
-        let debits = &entries[chosen[index] as usize].debits;
-        for (account, _) in debits.iter().filter(|(account, _)| scratch.purse(*account).is_short) {
+        let debits = chosen.debits(index).iter();
+        let short: Vec<AccountId> =
+            debits.map(|(account, _)| *account).filter(|account| scratch.purse(*account).is_short).collect();
+        for account in short {
             // It must follow all who take from there before it.
-            let balance = locations.locate(*account, Field::Balance);
-            footprints.raise(index, locations.cell(balance) as u32);
+            let balance = locations.locate(account, Field::Balance);
+            chosen.footprints.raise(index, locations.cell(balance) as u32);
         }
     }
     Ok(levels)
@@ -219,52 +259,46 @@ fn follow(scratch: &mut Scratch, uses: &[(u32, Class)], level: u32) {
     }
 }
 
-/// Sums up what may be needed from each account, and finds those that cannot pay for all.
+/// Finds accounts that cannot pay for all that the chosen ones may need from them, and returns
+/// whether there are any. Who can pay for the whole pool is not looked at again.
 ///
 /// Credits are not counted: a parallel member may run before the one that pays it.
 fn find_short_purses<E>(
-    entries: &[Entry],
-    chosen: &[u32],
+    chosen: &Chosen,
     locations: &mut Locations,
     scratch: &mut Scratch,
     balance: &mut impl FnMut(&Address) -> Result<U256, E>,
 ) -> Result<bool, E> {
-    let mut debited: Vec<AccountId> = Vec::with_capacity(chosen.len());
-    let build = scratch.build;
-    for &id in chosen {
-        let entry = &entries[id as usize];
-        if entry.is_sequential() {
+    let mut doubtful: Vec<AccountId> = Vec::new();
+    for &(account, wei) in &chosen.debits {
+        if !locations.is_short(account, balance)? {
             continue;
         }
-        for (account, wei) in &entry.debits {
-            if scratch.purses[*account as usize].build != build {
-                debited.push(*account);
-            }
-            let purse = scratch.purse(*account);
-            purse.wei = purse.wei.saturating_add(*wei);
+        if scratch.purses[account as usize].build != scratch.build {
+            doubtful.push(account);
         }
+        let purse = scratch.purse(account);
+        purse.wei = purse.wei.saturating_add(wei);
     }
     let mut any_short = false;
-    for account in debited {
-        let there = locations.balance(account, balance)?;
+    for account in doubtful {
+        let there = locations.balance(account);
         let purse = scratch.purse(account);
-        if purse.wei > there {
-            purse.is_short = true;
-            any_short = true;
-        }
+        purse.is_short = purse.wei > there;
+        any_short |= purse.is_short;
         purse.wei = there;
     }
     Ok(any_short)
 }
 
-/// Sets the entry's debits aside, or returns false and sets nothing aside.
-fn reserve(scratch: &mut Scratch, entry: &Entry) -> bool {
-    let pays = entry.debits.iter().all(|(account, wei)| {
+/// Sets debits aside, or returns false and sets nothing aside.
+fn reserve(scratch: &mut Scratch, debits: &[(AccountId, U256)]) -> bool {
+    let pays = debits.iter().all(|(account, wei)| {
         let purse = scratch.purse(*account);
         !purse.is_short || purse.wei >= *wei
     });
     if pays {
-        for (account, wei) in &entry.debits {
+        for (account, wei) in debits {
             let purse = scratch.purse(*account);
             if purse.is_short {
                 purse.wei -= *wei;

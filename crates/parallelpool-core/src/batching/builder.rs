@@ -89,8 +89,11 @@ impl Entry {
     }
 }
 
-/// A set in which each sender's chain changed from some place on.
-type Changed = HashMap<Address, usize, RandomState>;
+/// A sender's entries in nonce order.
+type Chain = SmallVec<[u32; 2]>;
+
+/// Senders whose chains changed from some place on; one may be there several times.
+type Changed = Vec<(AccountId, u32)>;
 
 /// The executable transactions of a pool, ready to be planned.
 #[derive(Debug, Default)]
@@ -98,8 +101,8 @@ pub struct Builder {
     pub(super) entries: Vec<Entry>,
     free: Vec<u32>,
     pub(super) by_hash: HashMap<B256, u32, RandomState>,
-    /// Each sender's entries in nonce order; none is empty.
-    chains: HashMap<Address, SmallVec<[u32; 2]>, RandomState>,
+    /// By the sender's number.
+    chains: Vec<Chain>,
     pub(super) locations: Locations,
     pub(super) by_tip: BTreeSet<TipKey>,
     pub(super) by_arrival: BTreeSet<ArrivalKey>,
@@ -140,6 +143,7 @@ impl Builder {
     pub fn apply(&mut self, sequence: u64, delta: &Delta) -> Result<usize, OutOfSequence> {
         self.follow(sequence)?;
         let mut changed = Changed::default();
+        self.reserve(delta.added.len());
         for hash in &delta.removed {
             self.remove(hash, &mut changed);
         }
@@ -172,6 +176,8 @@ impl Builder {
     /// Adds many without a sequence number, for a first filling.
     pub fn add_all<'a>(&mut self, added: impl IntoIterator<Item = (Pooled, &'a AccessSet)>) {
         let mut changed = Changed::default();
+        let added = added.into_iter();
+        self.reserve(added.size_hint().0);
         for (pooled, access) in added {
             self.add(pooled, access, None, &mut changed);
         }
@@ -186,6 +192,16 @@ impl Builder {
         Ok(())
     }
 
+    /// Makes room at once where much comes; else growth is left to the containers.
+    fn reserve(&mut self, more: usize) {
+        if more > self.len() / 8 {
+            self.entries.reserve(more);
+            self.by_hash.reserve(more);
+            self.locations.reserve(more);
+            self.chains.reserve(2 * more);
+        }
+    }
+
     fn add(
         &mut self,
         pooled: Pooled,
@@ -196,15 +212,20 @@ impl Builder {
         if self.by_hash.contains_key(&pooled.hash) {
             return;
         }
-        let chain = self.chains.get(&pooled.sender);
-        if let Some(old) = chain.and_then(|chain| {
-            let at = self.place_in(chain, pooled.nonce);
-            chain.get(at).map(|&id| &self.entries[id as usize].pooled).filter(|old| old.nonce == pooled.nonce)
-        }) {
-            let old = old.hash;
-            self.remove(&old, changed);
-        }
         let sender = self.locations.intern(&pooled.sender);
+        // Its number must stay while the transaction that this one replaces goes.
+        self.locations.refer(sender);
+        if self.chains.len() <= sender as usize {
+            self.chains.resize_with(sender as usize + 1, Chain::default);
+        }
+        let at = self.place_in(&self.chains[sender as usize], pooled.nonce);
+        if let Some(&old) = self.chains[sender as usize].get(at) {
+            let old = &self.entries[old as usize].pooled;
+            if old.nonce == pooled.nonce {
+                let old = old.hash;
+                self.remove(&old, changed);
+            }
+        }
         let access_set = shared.cloned();
         let entry = Entry { pooled, sender, since: self.heads, access: access_set, ..Entry::default() };
         let id = match self.free.pop() {
@@ -219,25 +240,17 @@ impl Builder {
         };
         self.by_hash.insert(pooled.hash, id);
         self.enter(id, access);
-        let at = self.chains.get(&pooled.sender).map_or(0, |chain| self.place_in(chain, pooled.nonce));
-        self.chains.entry(pooled.sender).or_default().insert(at, id);
-        note(changed, pooled.sender, at);
+        self.chains[sender as usize].insert(at, id);
+        changed.push((sender, at as u32));
+        self.locations.release(sender);
     }
 
     fn remove(&mut self, hash: &B256, changed: &mut Changed) {
         let Some(id) = self.by_hash.remove(hash) else { return };
-        let pooled = self.entries[id as usize].pooled;
-        if let Some(chain) = self.chains.get(&pooled.sender) {
-            let at = self.place_in(chain, pooled.nonce);
-            let chain = self.chains.get_mut(&pooled.sender).expect("found above");
-            chain.remove(at);
-            if chain.is_empty() {
-                self.chains.remove(&pooled.sender);
-                changed.remove(&pooled.sender);
-            } else {
-                note(changed, pooled.sender, at);
-            }
-        }
+        let (sender, pooled) = (self.entries[id as usize].sender, self.entries[id as usize].pooled);
+        let at = self.place_in(&self.chains[sender as usize], pooled.nonce);
+        self.chains[sender as usize].remove(at);
+        changed.push((sender, at as u32));
         if let Some((tip, arrival)) = self.entries[id as usize].keys.take() {
             self.by_tip.remove(&tip);
             self.by_arrival.remove(&arrival);
@@ -303,7 +316,7 @@ impl Builder {
         if access.is_known() {
             for (debited, wei) in &access.debits {
                 let account = if *debited == address { sender } else { locations.intern(debited) };
-                locations.refer(account);
+                locations.need(account, *wei);
                 debits.push((account, *wei));
             }
         }
@@ -323,20 +336,25 @@ impl Builder {
                 self.entries[moved.entry as usize].uses[moved.nth as usize].place = used.place;
             }
         }
-        for (account, _) in debits {
-            self.locations.release(account);
+        for (account, wei) in debits {
+            self.locations.give_back(account, wei);
         }
     }
 
     /// Gives the changed parts of chains their places in the orders.
     fn reorder(&mut self, changed: &Changed) {
-        if changed.len() > 64 && changed.len() > self.chains.len() / 4 {
+        if changed.len() > 64 && changed.len() > self.len() / 4 {
             return self.order_anew();
         }
-        for (sender, &from) in changed {
-            let Some(chain) = self.chains.get(sender) else { continue };
+        let mut changed = changed.clone();
+        // Of several places of one sender the first counts, and it is seen to first.
+        changed.sort_unstable();
+        changed.dedup_by_key(|(sender, _)| *sender);
+        for (sender, from) in changed {
+            let (chain, from) = (&self.chains[sender as usize], from as usize);
+            let from = from.min(chain.len());
             let mut worst = from.checked_sub(1).map(|before| self.entries[chain[before] as usize].keys);
-            for &id in &chain[from.min(chain.len())..] {
+            for &id in &chain[from..] {
                 let keys = keys_of(id, &self.entries[id as usize].pooled, worst, self.base_fee);
                 worst = Some(keys);
                 let held = &mut self.entries[id as usize].keys;
@@ -360,7 +378,7 @@ impl Builder {
     fn order_anew(&mut self) {
         let mut tips = Vec::with_capacity(self.len());
         let mut arrivals = Vec::with_capacity(self.len());
-        for chain in self.chains.values() {
+        for chain in &self.chains {
             let mut worst = None;
             for &id in chain {
                 let keys = keys_of(id, &self.entries[id as usize].pooled, worst, self.base_fee);
@@ -382,7 +400,7 @@ impl Builder {
     /// All entries in tip order at another base fee than the head's.
     pub(super) fn tips_at(&self, base_fee: Option<u128>) -> Vec<TipKey> {
         let mut tips = Vec::with_capacity(self.len());
-        for chain in self.chains.values() {
+        for chain in &self.chains {
             let mut worst = None;
             for &id in chain {
                 let keys = keys_of(id, &self.entries[id as usize].pooled, worst, base_fee);
@@ -394,11 +412,6 @@ impl Builder {
         tips.sort_unstable();
         tips
     }
-}
-
-/// Remembers that a chain changed from `at` on.
-fn note(changed: &mut Changed, sender: Address, at: usize) {
-    changed.entry(sender).and_modify(|from| *from = at.min(*from)).or_insert(at);
 }
 
 /// The places of a transaction whose sender's earlier ones have `worst`: `None` if it is the first,

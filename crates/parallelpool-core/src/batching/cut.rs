@@ -3,27 +3,20 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::arrange::IN_LINE;
-use super::builder::Entry;
+use super::arrange::{Chosen, IN_LINE};
 use super::graph::{Footprints, Runs};
 use super::order::Strategy;
 use super::{Batch, BatchKind, Selection};
 
 /// Cuts each level at the batch size. A rest that is large enough is a smaller parallel batch;
 /// what is left over of the levels, and then what is in line, goes sequential.
-pub(super) fn cut(
-    entries: &[Entry],
-    chosen: &[u32],
-    levels: &[u32],
-    footprints: &Footprints,
-    selection: &Selection,
-) -> Vec<Batch> {
-    let mut cutter = Cutter { entries, chosen, size: selection.batch_size.max(1), batches: Vec::new() };
+pub(super) fn cut(chosen: &Chosen, levels: &[u32], selection: &Selection) -> Vec<Batch> {
+    let mut cutter = Cutter { chosen, size: selection.batch_size.max(1), batches: Vec::new() };
     let (mut rows, in_line) = rows(levels);
     let depth = rows.len();
     for row in &mut rows {
         if selection.strategy == Strategy::Latency {
-            row.sort_by_key(|&index| std::cmp::Reverse(entries[chosen[index as usize] as usize].gas_used));
+            row.sort_by_key(|&index| std::cmp::Reverse(chosen.gas_used[index as usize]));
         }
         for members in row.chunks(cutter.size) {
             if members.len() >= selection.min_batch_size.max(1) {
@@ -36,7 +29,7 @@ pub(super) fn cut(
     cutter.append_sequential(&in_line);
     let mut batches = cutter.batches;
     if depth > 1 || batches.iter().any(|batch| batch.kind == BatchKind::Sequential) {
-        link(&mut batches, footprints);
+        link(&mut batches, &chosen.footprints);
     }
     batches
 }
@@ -67,8 +60,7 @@ fn rows(levels: &[u32]) -> (Vec<Vec<u32>>, Vec<u32>) {
 }
 
 struct Cutter<'a> {
-    entries: &'a [Entry],
-    chosen: &'a [u32],
+    chosen: &'a Chosen,
     size: usize,
     batches: Vec<Batch>,
 }
@@ -104,11 +96,11 @@ impl Cutter<'_> {
 
     fn add_gas(&self, batch: &mut Batch, members: &[u32]) {
         for &index in members {
-            let entry = &self.entries[self.chosen[index as usize] as usize];
-            batch.gas_limit = batch.gas_limit.saturating_add(entry.pooled.gas_limit);
-            batch.predicted_gas = batch.predicted_gas.saturating_add(entry.gas_used);
+            let gas_used = self.chosen.gas_used[index as usize];
+            batch.gas_limit = batch.gas_limit.saturating_add(self.chosen.gas_limits[index as usize]);
+            batch.predicted_gas = batch.predicted_gas.saturating_add(gas_used);
             batch.critical_path_gas = match batch.kind {
-                BatchKind::Parallel => batch.critical_path_gas.max(entry.gas_used),
+                BatchKind::Parallel => batch.critical_path_gas.max(gas_used),
                 BatchKind::Sequential => batch.predicted_gas,
             };
         }

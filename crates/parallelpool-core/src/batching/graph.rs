@@ -5,6 +5,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::Plan;
 use super::locations::Class;
@@ -41,7 +42,7 @@ impl Footprints {
         self.flags.push((is_sequential, is_known));
     }
 
-    /// A candidate's uses, its sender's nonce first.
+    /// A candidate's uses; the sender's nonce first if it runs in line.
     pub(super) fn of(&self, candidate: usize) -> &[(u32, Class)] {
         let start = candidate.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.uses[start as usize..self.ends[candidate] as usize]
@@ -74,8 +75,8 @@ impl Footprints {
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     class: Class,
-    current: Vec<u32>,
-    previous: Vec<u32>,
+    current: SmallVec<[u32; 2]>,
+    previous: SmallVec<[u32; 2]>,
 }
 
 impl Runs {

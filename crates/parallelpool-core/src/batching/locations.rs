@@ -86,6 +86,11 @@ impl Users {
         writes > 0 && self.users.len() > 1 || reads > 0 && deltas > 0
     }
 
+    /// Whether a plan must look at it: some two conflict, or may empty one purse together.
+    fn is_shared(&self) -> bool {
+        self.is_contested() || self.counts[Class::Delta as usize] > 1
+    }
+
     /// How many of them an access of `class` conflicts with.
     pub(super) fn conflicting(&self, class: Class) -> u32 {
         let [reads, deltas, writes] = self.counts;
@@ -104,6 +109,22 @@ struct AccountEntry {
     references: u32,
     /// What it has at the head, once asked for.
     balance: Option<U256>,
+    /// What all pooled transactions together may need from it: escrow's running sum, and how often
+    /// it is to be cut at 256 bits.
+    needed: U256,
+    overflows: u32,
+}
+
+/// Whether an account can pay for all that the pool may need from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Solvency {
+    /// Something changed since it was looked at.
+    #[default]
+    Unchecked,
+    /// For all, so for any part of them.
+    Solvent,
+    /// Not for all.
+    Short,
 }
 
 const FIELDS: u32 = 3;
@@ -121,6 +142,12 @@ pub(super) struct Locations {
     slot_names: Vec<U256>,
     slot_table: HashTable<u32>,
     free_slots: Vec<u32>,
+    /// By account, apart from the rest of it: looked at for every debit.
+    solvency: Vec<Solvency>,
+    /// A bit for each field and slot: whether several use it, other than by reading alone. Only such
+    /// uses matter to a plan.
+    shared_fields: Vec<u64>,
+    shared_slots: Vec<u64>,
 }
 
 /// Slots are numbered from here on; a pool of half of it would not fit into memory.
@@ -134,15 +161,24 @@ impl Locations {
         if let Some(&found) = self.account_table.find(hash, |&id| accounts[id as usize].address == *address) {
             return found;
         }
-        let fresh = AccountEntry { address: *address, references: 0, balance: None };
+        let fresh = AccountEntry {
+            address: *address,
+            references: 0,
+            balance: None,
+            needed: U256::ZERO,
+            overflows: 0,
+        };
         let id = match self.free_accounts.pop() {
             Some(id) => {
                 self.accounts[id as usize] = fresh;
+                self.solvency[id as usize] = Solvency::Unchecked;
                 id
             }
             None => {
                 self.accounts.push(fresh);
                 self.fields.resize_with(self.accounts.len() * FIELDS as usize, Users::default);
+                self.solvency.push(Solvency::Unchecked);
+                self.shared_fields.resize(self.fields.len().div_ceil(64), 0);
                 (self.accounts.len() - 1) as u32
             }
         };
@@ -180,6 +216,7 @@ impl Locations {
             None => {
                 self.slots.push(fresh);
                 self.slot_names.push(slot);
+                self.shared_slots.resize(self.slots.len().div_ceil(64), 0);
                 (self.slots.len() - 1) as u32
             }
         };
@@ -256,8 +293,9 @@ impl Locations {
         let users = self.users_mut(location);
         users.counts[class as usize] += 1;
         users.users.push(user);
-        let (place, account) = (users.users.len() as u32 - 1, users.account);
+        let (place, account, is_shared) = (users.users.len() as u32 - 1, users.account, users.is_shared());
         self.accounts[account as usize].references += 1;
+        self.set_shared(location, is_shared);
         place
     }
 
@@ -267,7 +305,8 @@ impl Locations {
         users.counts[used.class as usize] -= 1;
         users.users.swap_remove(used.place as usize);
         let moved = users.users.get(used.place as usize).copied();
-        let (account, is_left) = (users.account, users.users.is_empty());
+        let (account, is_left, is_shared) = (users.account, users.users.is_empty(), users.is_shared());
+        self.set_shared(used.location, is_shared);
         if let (true, Some(id)) = (is_left, used.location.checked_sub(FIRST_SLOT)) {
             let hash = slot_hash(&self.hasher, account, &self.slot_names[id as usize]);
             if let Ok(entry) = self.slot_table.find_entry(hash, |&other| other == id) {
@@ -297,17 +336,67 @@ impl Locations {
         }
     }
 
-    /// What the account has at the head; asks once per head.
-    pub(super) fn balance<E>(
+    fn set_shared(&mut self, id: LocationId, is_shared: bool) {
+        let (bits, at) = match id.checked_sub(FIRST_SLOT) {
+            Some(slot) => (&mut self.shared_slots, slot),
+            None => (&mut self.shared_fields, id),
+        };
+        let bit = 1 << (at % 64);
+        let word = &mut bits[at as usize / 64];
+        *word = if is_shared { *word | bit } else { *word & !bit };
+    }
+
+    /// Whether several use a location, other than by reading alone.
+    pub(super) fn is_shared(&self, id: LocationId) -> bool {
+        let (bits, at) = match id.checked_sub(FIRST_SLOT) {
+            Some(slot) => (&self.shared_slots, slot),
+            None => (&self.shared_fields, id),
+        };
+        bits[at as usize / 64] >> (at % 64) & 1 == 1
+    }
+
+    /// Adds to what the pool may need from an account, which stays known until [`Self::give_back`].
+    pub(super) fn need(&mut self, account: AccountId, wei: U256) {
+        let held = &mut self.accounts[account as usize];
+        let (sum, overflow) = held.needed.overflowing_add(wei);
+        held.needed = sum;
+        held.overflows += u32::from(overflow);
+        held.references += 1;
+        self.solvency[account as usize] = Solvency::Unchecked;
+    }
+
+    /// Undoes one [`Self::need`].
+    pub(super) fn give_back(&mut self, account: AccountId, wei: U256) {
+        let held = &mut self.accounts[account as usize];
+        let (sum, overflow) = held.needed.overflowing_sub(wei);
+        held.needed = sum;
+        held.overflows -= u32::from(overflow);
+        self.solvency[account as usize] = Solvency::Unchecked;
+        self.release(account);
+    }
+
+    /// Whether the account can pay for the whole pool; asks what it has once per head.
+    pub(super) fn is_short<E>(
         &mut self,
         account: AccountId,
         ask: &mut impl FnMut(&Address) -> Result<U256, E>,
-    ) -> Result<U256, E> {
-        let held = &mut self.accounts[account as usize];
-        match held.balance {
-            Some(known) => Ok(known),
-            None => Ok(*held.balance.insert(ask(&held.address)?)),
+    ) -> Result<bool, E> {
+        let known = &mut self.solvency[account as usize];
+        if *known == Solvency::Unchecked {
+            let held = &mut self.accounts[account as usize];
+            let balance = match held.balance {
+                Some(balance) => balance,
+                None => *held.balance.insert(ask(&held.address)?),
+            };
+            let is_short = held.overflows > 0 || held.needed > balance;
+            *known = if is_short { Solvency::Short } else { Solvency::Solvent };
         }
+        Ok(*known == Solvency::Short)
+    }
+
+    /// What an account has that [`Self::is_short`] was asked about.
+    pub(super) fn balance(&self, account: AccountId) -> U256 {
+        self.accounts[account as usize].balance.unwrap_or_default()
     }
 
     /// Balances must be asked for again: of `changed` accounts, or of all.
@@ -317,11 +406,25 @@ impl Locations {
                 for address in changed {
                     if let Some(account) = self.find_account(address) {
                         self.accounts[account as usize].balance = None;
+                        self.solvency[account as usize] = Solvency::Unchecked;
                     }
                 }
             }
-            None => self.accounts.iter_mut().for_each(|account| account.balance = None),
+            None => {
+                self.accounts.iter_mut().for_each(|account| account.balance = None);
+                self.solvency.fill(Solvency::Unchecked);
+            }
         }
+    }
+
+    /// Makes room for so many more transactions.
+    pub(super) fn reserve(&mut self, transactions: usize) {
+        let (accounts, hasher) = (&self.accounts, &self.hasher);
+        self.account_table
+            .reserve(2 * transactions, |&other| hasher.hash_one(accounts[other as usize].address));
+        self.accounts.reserve(2 * transactions);
+        self.solvency.reserve(2 * transactions);
+        self.fields.reserve(2 * FIELDS as usize * transactions);
     }
 
     /// One more than the greatest number of an account.

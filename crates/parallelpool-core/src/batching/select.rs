@@ -131,22 +131,15 @@ impl Builder {
         let mut scratch = std::mem::take(&mut self.scratch);
         arrange::rank(selection.strategy, &self.entries, &mut choice.ids, &self.locations, &mut scratch);
         let fee_account = arrange::contested_fee_account(&self.locations, selection.beneficiary);
-        let mut footprints = arrange::footprints(&self.entries, &choice.ids, &self.locations, fee_account);
-        let levels = arrange::levels(
-            &self.entries,
-            &choice.ids,
-            &mut footprints,
-            &mut self.locations,
-            &mut scratch,
-            balance,
-        );
+        let mut chosen = arrange::gather(&self.entries, &choice.ids, &self.locations, fee_account);
+        let levels = arrange::levels(&mut chosen, &mut self.locations, &mut scratch, balance);
         self.scratch = scratch;
-        let batches = cut::cut(&self.entries, &choice.ids, &levels?, &footprints, selection);
+        let batches = cut::cut(&chosen, &levels?, selection);
         Ok(Plan {
-            candidates: choice.ids.iter().map(|&id| self.entries[id as usize].pooled.hash).collect(),
+            candidates: chosen.hashes,
             batches,
             withheld: choice.withheld,
-            footprints,
+            footprints: chosen.footprints,
         })
     }
 
