@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use super::Plan;
 use super::locations::Class;
 
-/// Direct dependencies listed per candidate, the latest: an observer behind a thousand credits
-/// would else name them all. `after` is whole.
+/// Conflicts listed per candidate as its dependencies, the latest: an observer behind a thousand
+/// credits would else name them all. `after` is whole.
 pub const MAX_DEPENDENCIES: usize = 256;
 
 /// What each candidate touches, by number of location.
@@ -128,11 +128,17 @@ impl Plan {
 
     /// For each candidate the ones that it follows directly, ascending: those that run before it,
     /// conflict with it, and of which no other one between them says the same. At most
-    /// [`MAX_DEPENDENCIES`], the latest to run.
+    /// [`MAX_DEPENDENCIES`] of these, the latest to run.
+    ///
+    /// One of unknown access follows all that run before it and is followed by all behind it. It
+    /// names those that nobody has followed yet, so all such ones together name each candidate once.
     pub fn dependencies(&self) -> Vec<Vec<u32>> {
         let mut dependencies = vec![Vec::new(); self.candidates.len()];
         let mut table: Table<Runs> = Table::default();
         let mut place_of = vec![0_u32; self.candidates.len()];
+        let mut is_followed = vec![false; self.candidates.len()];
+        let mut since_barrier: Vec<u32> = Vec::new();
+        let mut barrier: Option<u32> = None;
         for (place, index) in self.execution_order().enumerate() {
             place_of[index as usize] = place as u32;
             let found = &mut dependencies[index as usize];
@@ -142,15 +148,35 @@ impl Plan {
                 found.extend_from_slice(&before[before.len().saturating_sub(MAX_DEPENDENCIES)..]);
                 runs.enter(class, index);
             }
+            keep_latest(found, &place_of);
+            let is_known = self.footprints.is_known(index as usize);
+            if !is_known {
+                found.extend(since_barrier.drain(..).filter(|&earlier| !is_followed[earlier as usize]));
+            } else if let Some(barrier) = barrier {
+                // Whatever ran before the barrier is followed through it.
+                let at = place_of[barrier as usize];
+                found.retain(|&earlier| place_of[earlier as usize] >= at);
+                if found.is_empty() {
+                    found.push(barrier);
+                }
+            }
             found.sort_unstable();
             found.dedup();
-            if found.len() > MAX_DEPENDENCIES {
-                found.sort_unstable_by_key(|&earlier| std::cmp::Reverse(place_of[earlier as usize]));
-                found.truncate(MAX_DEPENDENCIES);
-                found.sort_unstable();
-            }
+            found.iter().for_each(|&earlier| is_followed[earlier as usize] = true);
+            since_barrier.push(index);
+            barrier = if is_known { barrier } else { Some(index) };
         }
         dependencies
+    }
+}
+
+/// Leaves each once, and of too many the latest to run.
+fn keep_latest(found: &mut Vec<u32>, place_of: &[u32]) {
+    found.sort_unstable();
+    found.dedup();
+    if found.len() > MAX_DEPENDENCIES {
+        found.sort_unstable_by_key(|&earlier| std::cmp::Reverse(place_of[earlier as usize]));
+        found.truncate(MAX_DEPENDENCIES);
     }
 }
 

@@ -216,6 +216,26 @@ fn a_popular_contract_chains_its_writers_and_nobody_else() {
 }
 
 #[test]
+fn users_of_a_popular_contract_are_chosen_by_what_they_pay_like_anybody() {
+    let mut builder = Builder::new();
+    let write = [(0xaa, slot(1), Access::READ.with(Access::WRITE))];
+    for n in 1..=400 {
+        let accesses: &[_] = if n % 2 == 0 { &write } else { &[] };
+        builder.add_all([(payer(n, n, 0, 1_000 - u128::from(n)), &touching(hash(n), accesses))]);
+    }
+    // A quarter of the pool fits, block after block.
+    let selection = Selection { max_gas: 100 * 50_000, ..Selection::default() };
+    for block in 0..4_u64 {
+        let plan = build(&mut builder, &selection);
+        let best: Vec<B256> = (block * 100 + 1..=block * 100 + 100).map(hash).collect();
+        assert_eq!(plan.candidates, best, "block {block}: half of them meet at the contract");
+        let removed = plan.candidates.clone();
+        builder.apply(builder.sequence() + 1, &Delta { removed, ..Delta::default() }).expect("it follows");
+    }
+    assert!(builder.is_empty());
+}
+
+#[test]
 fn strategies_arrange_the_same_choice() {
     let mut builder = Builder::new();
     for n in 1..=128_u64 {
