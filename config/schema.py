@@ -185,6 +185,11 @@ class ParallelConfig:
     """Transactions that close a batch."""
     minbatchsize: Annotated[int, Range(2, 256)] = 2
     """Smallest parallel batch; at most parallel.batchsize."""
+    adaptive: bool = False
+    """
+    Let the batch size follow what execution observes: from parallel.batchsize on it grows while next to nothing is
+    executed in vain and no chain of dependent transactions rules the block, and is halved when predictions fail.
+    """
     txtype: Annotated[int, Range(5, 0x7F)] | None = None
     """Type byte of parallel transactions. Default: as the genesis says (`config.parallelTxType`)."""
     preexecgas: Annotated[int, Range(21_000, 2**32 - 1)] = 5_000_000

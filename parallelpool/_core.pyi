@@ -14,6 +14,7 @@ from typing import Final
 
 from parallelpool._boundary.batches import (
     AccessSet,
+    AdaptiveSize,
     Batch,
     BatchBuilder,
     BatchPlan,
@@ -95,6 +96,7 @@ from parallelpool._boundary.transactions import (
 __all__ = [
     "AccessSet",
     "Account",
+    "AdaptiveSize",
     "Analysis",
     "Authorization",
     "Batch",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self, TypeAlias
 
 from parallelpool._core import (
+    AdaptiveSize,
     Batch,
     BatchBuilder,
     BatchPlan,
@@ -22,7 +23,7 @@ from parallelpool._core import (
     verify_batch,
 )
 from parallelpool.access import AccessBook, AccessSet
-from parallelpool.chain import CallRequest, CoreChain, Header
+from parallelpool.chain import BuiltBlock, CallRequest, CoreChain, Header
 from parallelpool.engine import Lane
 from parallelpool.events import (
     EventBus,
@@ -355,7 +356,9 @@ class Batches:
         batch_size: int,
         min_batch_size: int,
         beneficiary: bytes,
+        adaptive: bool = False,
     ) -> None:
+        """`adaptive`: the batch size begins at `batch_size` and follows what `observe` is told."""
         self._chain = chain
         self._beneficiary = beneficiary
         self._pool = pool
@@ -363,6 +366,8 @@ class Batches:
         self._lane = lane
         self._batch_size = batch_size
         self._min_batch_size = min_batch_size
+        self._adaptive = AdaptiveSize(batch_size) if adaptive else None
+        self._unobserved: tuple[BatchPlan, BuiltBlock] | None = None
         self._planning = asyncio.Lock()
         self._mirror = _Mirror(chain, pool, events)
         self._last: tuple[tuple[bytes, int, int], Offer] | None = None
@@ -374,12 +379,24 @@ class Batches:
         return self._batch_size
 
     def set_batch_size(self, transactions: int, /) -> None:
-        """Raises ValueError outside 64..256."""
+        """Raises ValueError outside 64..256. Where the size is adaptive, it goes on from there."""
         if not MIN_BATCH_SIZE <= transactions <= MAX_BATCH_SIZE:
             raise ValueError(
                 f"batch size must be from {MIN_BATCH_SIZE} to {MAX_BATCH_SIZE}, got {transactions}"
             )
         self._batch_size = transactions
+        if self._adaptive is not None:
+            self._adaptive = AdaptiveSize(transactions)
+            self._unobserved = None
+
+    def observe(self, offer: Offer, built: BuiltBlock, /) -> None:
+        """
+        What became of an offer as a block; an adaptive batch size follows it with the next plan.
+
+        A serial execution throws nothing away, so it says nothing about predictions.
+        """
+        if self._adaptive is not None and built.statistics.parallel:
+            self._unobserved = (offer.plan, built)
 
     async def current(self, selection: Selection | None = None, /) -> Offer:
         """
@@ -388,6 +405,7 @@ class Batches:
         The offer for the default selection is kept until head, pool or batch size change.
         """
         async with self._planning:
+            await self._adapt()
             if selection is not None and selection != Selection():
                 return await self._plan(selection)
             key = (self._chain.head().hash, self._pool.sequence, self._batch_size)
@@ -504,6 +522,16 @@ class Batches:
 
     # -- planning
 
+    async def _adapt(self) -> None:
+        adaptive, observed = self._adaptive, self._unobserved
+        if adaptive is None or observed is None:
+            return
+        self._unobserved = None
+        size = await self._lane.run(adaptive.observe, *observed)
+        # An operator may have set another one meanwhile.
+        if adaptive is self._adaptive:
+            self._batch_size = size
+
     async def _plan(self, selection: Selection) -> Offer:
         parent, sequence = self._chain.head(), self._pool.sequence
         self._mirror.catch_up()
@@ -539,13 +567,15 @@ class Batches:
                 return plan, chosen, access_sets
 
     async def _build(self, selection: Selection, parent: Header) -> BatchPlan:
+        batch_size = selection.batch_size or self._batch_size
         return await self._lane.run(
             self._mirror.builder.build,
             self._chain.core,
             parent.hash,
             self._beneficiary if selection.beneficiary is None else selection.beneficiary,
-            batch_size=selection.batch_size or self._batch_size,
-            min_batch_size=selection.min_batch_size or self._min_batch_size,
+            batch_size=batch_size,
+            # A level is cut at the batch size, so a greater least size would leave no parallel batch.
+            min_batch_size=min(selection.min_batch_size or self._min_batch_size, batch_size),
             strategy=selection.strategy,
             at_base_fee=selection.base_fee,
             max_gas=selection.max_gas if selection.max_gas is not None else parent.gas_limit,

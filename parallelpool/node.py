@@ -193,6 +193,7 @@ class _Parts:
             batch_size=config.parallel.batchsize,
             min_batch_size=config.parallel.minbatchsize,
             beneficiary=config.miner.etherbase,
+            adaptive=config.parallel.adaptive,
         )
         self.executor = Executor(
             self.chain,
@@ -278,7 +279,8 @@ def _sealing_words(config: NodeConfig) -> str:
         case "manual":
             return "manual (dev_mine, parallel_executeBatches)"
         case _:
-            waiting = f"{config.parallel.batchsize} executable transactions wait"
+            at_first = " (at first)" if config.parallel.adaptive else ""
+            waiting = f"{config.parallel.batchsize}{at_first} executable transactions wait"
             return f"when {waiting}, or {policy.patience_s:g} s after the first"
 
 

@@ -243,6 +243,7 @@ class Producer:
         return header
 
     def _count(self, built: BuiltBlock, offer: Offer) -> None:
+        self._batches.observe(offer, built)
         runs = built.statistics.executions_per_transaction
         parallel = offer.parallelizable
         self._blocks += 1

@@ -35,6 +35,7 @@ async def node(
     *,
     datadir: Path | None = None,
     batch_size: int = 64,
+    adaptive: bool = False,
     execution: ExecutionConfig | None = None,
 ) -> AsyncIterator[Node]:
     """A running daemon; in memory without `datadir`."""
@@ -45,7 +46,7 @@ async def node(
         http=replace(config.http, port=0),
         ws=replace(config.ws, enabled=False),
         metrics=replace(config.metrics, port=0),
-        parallel=replace(config.parallel, batchsize=batch_size),
+        parallel=replace(config.parallel, batchsize=batch_size, adaptive=adaptive),
         execution=execution or config.execution,
     )
     async with running(config) as started:

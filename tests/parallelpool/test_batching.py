@@ -2,6 +2,10 @@
 
 import random
 
+import rlp
+from eth_utils.crypto import keccak
+
+from config.schema import ExecutionConfig
 from parallelpool.batching import Selection
 from parallelpool.node import Node
 from tests.node_rig import GWEI, accounts, node, raw_transfer, send
@@ -127,3 +131,58 @@ async def test_verification_tells_an_antichain_from_a_chain() -> None:
         assert (kind_a, kind_b) == ("write", "write")
         assert bad.divergence is not None
         assert bad.divergence[2] == "validity"
+
+
+async def seal_transfers(started: Node, senders: int, nonces: int) -> int:
+    """Seals a block of that many senders' transfers; returns the batch size of the next plan."""
+    for sender in range(senders):
+        first = await account_nonce(started, sender)
+        for nonce in range(first, first + nonces):
+            await send(started, raw_transfer(sender, nonce))
+    header = await started.producer.seal()
+    assert header.gas_used == senders * nonces * 21_000
+    await started.batches.current()
+    return started.batches.figures().batch_size
+
+
+async def test_an_adaptive_batch_size_follows_what_execution_observed() -> None:
+    """
+    It grows after a calm block, stays after one that few senders' chains rule, and goes on from what is set.
+    """
+    parallel = ExecutionConfig(mode="parallel")
+    async with node("manual", adaptive=True, execution=parallel) as started:
+        assert started.batches.batch_size == 64
+        assert await seal_transfers(started, 10, 8) == 80
+        assert await seal_transfers(started, 2, 40) == 80
+        assert await seal_transfers(started, 10, 2) == 80, "too few to tell"
+        assert await seal_transfers(started, 10, 8) == 96
+
+        started.batches.set_batch_size(250)
+        assert await seal_transfers(started, 10, 8) == 256, "the most that a batch may have"
+
+
+async def test_a_batch_size_stays_where_nothing_can_be_learned() -> None:
+    """
+    Without the setting, and where blocks are executed serially, which throws nothing away.
+    """
+    async with node("manual", execution=ExecutionConfig(mode="parallel")) as started:
+        assert await seal_transfers(started, 10, 8) == 64
+    async with node("manual", adaptive=True, execution=ExecutionConfig(mode="serial")) as started:
+        assert await seal_transfers(started, 10, 8) == 64
+
+
+async def test_batch_ids_can_be_computed_by_anybody() -> None:
+    """
+    They are the Keccak hash of the RLP list that docs/batching.md names, by another implementation of both.
+    """
+    async with node("manual") as started:
+        for sender in range(5):
+            await send(started, raw_transfer(sender, 0))
+            await send(started, raw_transfer(sender, 1))
+        offer = await started.batches.current()
+
+    assert [len(batch.transactions) for batch in offer.batches] == [5, 5]
+    for batch in offer.batches:
+        hashes = [tx.hash for tx in batch.transactions]
+        content = [1, 31337, offer.parent.hash, batch.kind.encode(), hashes]
+        assert batch.batch_id == batch.batchId == keccak(rlp.encode(content))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 use parallelpool_core::access::{AccessSet, Field, Location};
-use parallelpool_core::batching::{Builder, Delta, HotSpot, Pooled, Selection, Strategy};
+use parallelpool_core::batching::{AdaptiveSize, Builder, Delta, HotSpot, Pooled, Ran, Selection, Strategy};
 use parallelpool_core::error::CoreError;
 use parallelpool_core::primitives::{Address, U256};
 use parallelpool_core::tx::Tag;
@@ -18,6 +18,7 @@ use crate::convert;
 use crate::detach::detached;
 use crate::error::invalid;
 use crate::hints::{ConflictRow, PyAccessSet, PyBatchPlan, balance_in, conflict_row, planned};
+use crate::produce::PyBuiltBlock;
 use crate::transaction::PyTransaction;
 
 /// EIP-4844.
@@ -205,6 +206,45 @@ impl PyBatchBuilder {
         let found = py.detach(|| self.inner.lock().conflicts_with(&access, sender, limit));
         let rows = found.conflicts.iter().map(|(hash, conflict)| conflict_row(py, *hash, conflict));
         Ok((rows.collect(), found.transactions))
+    }
+}
+
+/// A batch size that follows what execution observed.
+#[pyclass(frozen, name = "AdaptiveSize", module = "parallelpool._core")]
+#[derive(Debug)]
+pub struct PyAdaptiveSize {
+    inner: Mutex<AdaptiveSize>,
+}
+
+#[pymethods]
+impl PyAdaptiveSize {
+    #[new]
+    #[pyo3(signature = (size, /))]
+    fn new(size: usize) -> Self {
+        Self { inner: Mutex::new(AdaptiveSize::new(size)) }
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.inner.lock().size()
+    }
+
+    #[pyo3(signature = (plan, built, /))]
+    fn observe(&self, py: Python<'_>, plan: &PyBatchPlan, built: &PyBuiltBlock) -> usize {
+        let (plan, built) = (plan.plan(), Arc::clone(&built.inner));
+        py.detach(|| {
+            let rows = built.block.transactions.iter().zip(&built.receipts);
+            let executions = &built.statistics.executions_per_transaction;
+            let ran = rows.zip(executions).map(|((tx, receipt), &executions)| Ran {
+                hash: tx.tx.hash,
+                executions: u64::from(executions),
+                gas_used: receipt.gas_used,
+            });
+            let observed = plan.observed(ran);
+            let mut size = self.inner.lock();
+            size.observe(observed);
+            size.size()
+        })
     }
 }
 

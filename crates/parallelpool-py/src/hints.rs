@@ -187,6 +187,11 @@ impl PyBatchPlan {
         })
     }
 
+    /// The plan itself.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
     fn lists(
         &self,
         py: Python<'_>,

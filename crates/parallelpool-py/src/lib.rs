@@ -47,7 +47,7 @@ mod _core {
     #[pymodule_export]
     use crate::blocks::{PyBlock, PyExecutionStatistics, PyHeader, PyLog, PyOmmer, PyReceipt, PyWithdrawal};
     #[pymodule_export]
-    use crate::builder::PyBatchBuilder;
+    use crate::builder::{PyAdaptiveSize, PyBatchBuilder};
     #[pymodule_export]
     use crate::chain::{PyAccount, PyChain};
     #[pymodule_export]

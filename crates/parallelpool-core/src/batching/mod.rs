@@ -35,7 +35,7 @@ use alloy_rlp::{Encodable, Header as RlpHeader};
 use crate::access::AccessSet;
 use crate::primitives::{Address, B256, U256, keccak256};
 
-pub use adaptive::{AdaptiveSize, Observed};
+pub use adaptive::{AdaptiveSize, Observed, Ran};
 pub use builder::{Builder, Delta, OutOfSequence, Pooled};
 pub use contention::{Contention, Dependency, HotSpot};
 pub use graph::MAX_DEPENDENCIES;
