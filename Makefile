@@ -83,10 +83,15 @@ demo: build install ## show the whole line, from signed bytes to receipts, on a 
 	@$(VENV)/bin/python -m examples.demo $(ARGS)
 
 .PHONY: bench
-bench: ## time every workload with all optimization; the result goes to benches/results/
+bench: ## time every workload and the batch builder with all optimization; results go to benches/results/
 	@mkdir -p benches/results
-	PARALLELPOOL_FIXTURES="$(FIXTURES)" cargo run --profile dist --locked -p parallelpool-bench -- \
-	    run --lists --out "benches/results/$$(date +%Y-%m-%d)-$$(git rev-parse --short=12 HEAD).json" $(ARGS)
+	export PARALLELPOOL_FIXTURES="$(FIXTURES)"; \
+	result="benches/results/$$(date +%Y-%m-%d)-$$(git rev-parse --short=12 HEAD)"; \
+	bench() { cargo run --profile dist --locked -p parallelpool-bench --bin parallelpool-bench -- "$$@"; }; \
+	bench run --lists --out "$$result.json" $(ARGS); \
+	bench batching --out "$$result-batching.json"; \
+	bench batching mainnet --out "$$result-batches.json"
+	cargo bench --profile dist --locked -p parallelpool-bench --bench batching
 
 # ---------------------------------------------------------------- checking
 

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use parallelpool_core::error::CoreError;
 use parallelpool_core::workers::Workers;
 
-use crate::batching::{self, BatchingReport};
+use crate::batching::{self, BatchingReport, Recorded};
 use crate::file;
 use crate::measure::{Plan, Way, measure};
-use crate::report::{self, Conditions, Report, WorkloadReport};
+use crate::report::{Conditions, Report, WorkloadReport};
 use crate::workloads::{self, FAMILIES, Making, Workload};
 use crate::{model, state_root, table};
 
@@ -147,7 +147,7 @@ pub fn main(words: &[String]) -> Result<(), Problem> {
         "export" => export(&Flags::read(rest)?)?,
         "state-root" => measure_state_root(words, &Flags::read(rest)?)?,
         "model" => model(words, &Flags::read(rest)?)?,
-        "batching" => measure_batching(&Flags::read(rest)?)?,
+        "batching" => measure_batching(words, &Flags::read(rest)?)?,
         _ => return Err(Problem::wrong_use(format!("unknown command {command:?}\n{USAGE}"))),
     }
     Ok(())
@@ -229,15 +229,13 @@ fn model(words: &[String], flags: &Flags) -> Result<(), Problem> {
     finish(&report, flags)
 }
 
-fn measure_batching(flags: &Flags) -> Result<(), Problem> {
+fn measure_batching(words: &[String], flags: &Flags) -> Result<(), Problem> {
     let workers = Workers::new(0)?;
-    let report = batching_report(&flags.words, flags.rounds, &flags.making(&workers)?)?;
-    if flags.json {
-        println!("{}", report::to_json(&report));
-    } else {
-        println!("{}", report.text());
+    let measured = batching_report(&flags.words, flags.rounds, &flags.making(&workers)?)?;
+    if !flags.json {
+        println!("{}", measured.text());
     }
-    Ok(())
+    finish(&Report { batching: Some(measured), ..report(words, flags) }, flags)
 }
 
 /// Times of the builder, or with the word `mainnet` what its batches are worth on recorded blocks.
@@ -249,10 +247,11 @@ pub fn batching_report(
     match words {
         [] => {
             let speed = batching::measure_speed(rounds, making.scale, making.seed);
-            Ok(BatchingReport { speed, recorded: Vec::new() })
+            Ok(BatchingReport { speed, ..BatchingReport::default() })
         }
         [word] if word == "mainnet" => {
-            Ok(BatchingReport { speed: Vec::new(), recorded: batching::measure_recorded(making)? })
+            let Recorded { eras, executed } = batching::measure_recorded(making, rounds)?;
+            Ok(BatchingReport { speed: Vec::new(), recorded: eras, executed })
         }
         _ => Err(CoreError::InvalidArgument(format!("batching: takes mainnet or nothing, not {words:?}"))),
     }
@@ -260,7 +259,7 @@ pub fn batching_report(
 
 fn report(words: &[String], flags: &Flags) -> Report {
     let conditions = Conditions::here(words.to_vec(), flags.seed, flags.scale, flags.rounds);
-    Report { conditions, workloads: Vec::new(), state_root: Vec::new(), model: Vec::new() }
+    Report { conditions, workloads: Vec::new(), state_root: Vec::new(), model: Vec::new(), batching: None }
 }
 
 fn finish(report: &Report, flags: &Flags) -> Result<(), Problem> {

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use crate::batching::BatchingReport;
 use crate::lists::ListRow;
 use crate::machine::{self, Machine};
 use crate::measure::{Measured, Row, Sample, Way};
@@ -66,6 +67,9 @@ pub struct Report {
     /// What a model says about more cores, where asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub model: Vec<ModelRow>,
+    /// Batch building, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batching: Option<BatchingReport>,
 }
 
 /// One workload.

@@ -7,7 +7,7 @@ use parallelpool_core::primitives::{Address, B256, U256, keccak256};
 use crate::workloads::Numbers;
 
 /// Names of the pools, in the order in which they are measured.
-pub(super) const POOLS: [&str; 7] =
+pub const POOLS: [&str; 7] =
     ["independent", "hot-payee", "single-payer", "groups-64", "zipf-pools", "erc20", "hot-counter"];
 
 /// One entry of a pool.

@@ -44,30 +44,32 @@ impl Window<'_> {
         done.into_iter().max().unwrap_or(0)
     }
 
-    /// The same batches' dependencies without barriers: each begins when those it conflicts with are
-    /// done.
+    /// The same batches' dependencies without barriers: whenever a lane is free it takes the next one
+    /// in the plan's order that waits for nobody.
     pub(super) fn by_dependencies(&self, plan: &Plan, lanes: usize) -> u64 {
+        let order = plan.execution_order().map(|index| index as usize).collect();
         let dependencies = plan.dependencies();
-        let mut free = vec![0; lanes];
-        let mut done = vec![0; self.sets.len()];
-        for index in plan.execution_order() {
-            let ready = dependencies[index as usize].iter().map(|&earlier| done[earlier as usize]).max();
-            done[index as usize] = run(&mut free, ready.unwrap_or(0), self.gas(index as usize));
-        }
-        done.into_iter().max().unwrap_or(0)
+        self.in_turn(order, lanes, |index, done| {
+            dependencies[index].iter().all(|&earlier| done[earlier as usize])
+        })
     }
 
     /// As Firedancer's pack: whenever a lane is free it takes the best one that conflicts with
     /// nothing that runs, nor with a better one that waits.
     pub(super) fn greedily(&self, lanes: usize) -> u64 {
-        let mut waiting: Vec<usize> = (0..self.sets.len()).collect();
+        let order = (0..self.sets.len()).collect();
+        self.in_turn(order, lanes, |index, done| self.conflicts[index].iter().all(|&earlier| done[earlier]))
+    }
+
+    /// Whenever a lane is free it takes the first one in `order` that is ready.
+    fn in_turn(&self, mut order: Vec<usize>, lanes: usize, is_ready: impl Fn(usize, &[bool]) -> bool) -> u64 {
         let mut running: Vec<(u64, usize)> = Vec::new();
         let (mut now, mut done) = (0, vec![false; self.sets.len()]);
-        while !waiting.is_empty() || !running.is_empty() {
+        while !order.is_empty() || !running.is_empty() {
             while running.len() < lanes {
-                let ready = |&index: &usize| self.conflicts[index].iter().all(|&earlier| done[earlier]);
-                let Some(place) = waiting.iter().position(ready) else { break };
-                let index = waiting.remove(place);
+                let ready = order.iter().position(|&index| is_ready(index, &done));
+                let Some(place) = ready else { break };
+                let index = order.remove(place);
                 running.push((now + self.gas(index), index));
             }
             let first = (0..running.len()).min_by_key(|&place| running[place]).expect("something runs");
@@ -77,13 +79,18 @@ impl Window<'_> {
         now
     }
 
-    /// Connected components, each on one lane, the largest first.
+    /// Connected components, each on one lane, the largest first. What may touch anything runs when
+    /// all others are done.
     pub(super) fn by_components(&self, plan: &Plan, lanes: usize) -> u64 {
-        let sum = |group: &Vec<u32>| group.iter().map(|&index| self.gas(index as usize)).sum();
-        let mut groups: Vec<u64> = plan.groups().iter().map(sum).collect();
+        let is_known = |&index: &u32| self.sets[index as usize].is_known();
+        let groups = plan.groups();
+        let (known, unknown): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.iter().all(is_known));
+        let sum = |group: &Vec<u32>| group.iter().map(|&index| self.gas(index as usize)).sum::<u64>();
+        let mut groups: Vec<u64> = known.into_iter().map(sum).collect();
         groups.sort_unstable_by(|a, b| b.cmp(a));
         let mut free = vec![0; lanes];
-        groups.into_iter().map(|gas| run(&mut free, 0, gas)).max().unwrap_or(0)
+        let side_by_side = groups.into_iter().map(|gas| run(&mut free, 0, gas)).max().unwrap_or(0);
+        side_by_side + unknown.into_iter().map(sum).sum::<u64>()
     }
 
     /// As the original: whatever came is one batch, nothing is compared. What conflicts with an
@@ -91,13 +98,32 @@ impl Window<'_> {
     pub(super) fn by_tag(&self, lanes: usize) -> u64 {
         let mut free = vec![0; lanes];
         let all = (0..self.sets.len()).map(|index| run(&mut free, 0, self.gas(index))).max().unwrap_or(0);
-        all + self.conflicting().into_iter().map(|index| self.gas(index)).sum::<u64>()
+        all + conflicting(&self.conflicts).into_iter().map(|index| self.gas(index)).sum::<u64>()
     }
 
-    /// Those that conflict with an earlier one.
-    pub(super) fn conflicting(&self) -> Vec<usize> {
-        (0..self.sets.len()).filter(|&index| !self.conflicts[index].is_empty()).collect()
+    /// What nobody can beat who keeps conflicts in order: what may touch anything runs alone; the
+    /// rest takes an even share of its gas, or the longest way through its conflicts.
+    pub(super) fn bound(&self, lanes: usize) -> u64 {
+        let mut ends: Vec<u64> = Vec::with_capacity(self.sets.len());
+        let (mut alone, mut shared) = (0, 0);
+        for (index, earlier) in self.conflicts.iter().enumerate() {
+            if !self.sets[index].is_known() {
+                alone += self.gas(index);
+                ends.push(0);
+                continue;
+            }
+            shared += self.gas(index);
+            let begin = earlier.iter().map(|&earlier| ends[earlier]).max().unwrap_or(0);
+            ends.push(begin + self.gas(index));
+        }
+        let longest = ends.into_iter().max().unwrap_or(0);
+        alone + longest.max(shared.div_ceil(lanes as u64))
     }
+}
+
+/// Those that conflict with an earlier one.
+pub(super) fn conflicting(conflicts: &[Vec<usize>]) -> Vec<usize> {
+    (0..conflicts.len()).filter(|&index| !conflicts[index].is_empty()).collect()
 }
 
 /// Puts work on the lane that can begin it first; returns when it is done.
@@ -107,7 +133,8 @@ fn run(free: &mut [u64], ready: u64, gas: u64) -> u64 {
     free[lane]
 }
 
-/// Earlier conflicting ones of each, by all pairs that meet somewhere.
+/// Earlier conflicting ones of each, by all pairs that meet somewhere. What one of unknown access
+/// touches nobody knows, so it is taken to conflict with everything.
 pub(super) fn conflicts(sets: &[&AccessSet]) -> Vec<Vec<usize>> {
     let mut users: BTreeMap<_, Vec<(usize, parallelpool_core::access::Access)>> = BTreeMap::new();
     let mut found: Vec<Vec<usize>> = vec![Vec::new(); sets.len()];
@@ -118,6 +145,8 @@ pub(super) fn conflicts(sets: &[&AccessSet]) -> Vec<Vec<usize>> {
             found[index].extend(earlier.map(|(other, _)| other));
             before.push((index, *access));
         }
+        let meets_all = |&other: &usize| !set.is_known() || !sets[other].is_known();
+        found[index].extend((0..index).filter(meets_all));
         found[index].sort_unstable();
         found[index].dedup();
     }
