@@ -74,6 +74,8 @@ def _reference_object(value: dict[str, Json]) -> BlockReference:
     except Unfit as problem:
         # geth tries the object, then a string, and reports what the string said.
         raise WrongType("object", "string") from problem
+    if number is None and block_hash is None:
+        raise Unfit("must specify either BlockHash or BlockNumber")
     if number is not None and block_hash is not None:
         raise Unfit("cannot specify both BlockHash and BlockNumber, choose one or the other")
     return BlockReference(number, block_hash)
@@ -127,6 +129,5 @@ def state_number(chain: Chain, reference: BlockReference | None) -> int | None:
 
 
 def _number_of(reference: BlockReference) -> BlockNumber:
-    if reference.number is None:
-        raise RpcError("invalid arguments; neither block nor hash specified")
+    assert reference.number is not None, "a block is named by number or by hash"
     return reference.number

@@ -17,7 +17,7 @@ import structlog
 from rpc.caller import Caller, Transport
 from rpc.envelope import write_error
 from rpc.errors import Json, ParseError
-from rpc.json_text import JsonSyntaxError, first_value
+from rpc.json_text import JsonCut, JsonSyntaxError, whole_value
 from rpc.outbox import Outbox
 from rpc.streamed import Streamed
 from rpc.subscriptions import ConnectionSubscriptions
@@ -48,6 +48,8 @@ class Wire:
     """The next message; `None` at the end."""
     send: Callable[[bytes], Awaitable[None]]
     """Raises OSError when the client is gone."""
+    is_stream: bool
+    """Whether messages are not framed: answers end with a newline, and what is cut is the client's end."""
 
 
 class Connection:
@@ -98,7 +100,7 @@ class Connection:
     async def _write(self) -> None:
         while (message := await self._outbox.take()) is not None:
             try:
-                await self._wire.send(message + b"\n")
+                await self._wire.send(message + b"\n" if self._wire.is_stream else message)
             except OSError:
                 return
         if self._outbox.has_overflowed:
@@ -107,11 +109,10 @@ class Connection:
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while (octets := await self._wire.receive()) is not None:
             try:
-                message = first_value(octets)
-            except EOFError:
-                return
+                message = _message(octets)
             except JsonSyntaxError as problem:
-                await self._outbox.answer(write_error(None, ParseError(str(problem))))
+                if not (self._wire.is_stream and isinstance(problem, JsonCut)):
+                    await self._outbox.answer(write_error(None, ParseError(str(problem))))
                 return
             if b"_subscribe" in octets:
                 await self._answer(message)
@@ -134,3 +135,11 @@ class Connection:
             answer = await answer.joined()
         if answer is not None:
             await self._outbox.answer(answer)
+
+
+def _message(octets: bytes) -> Json:
+    """What a frame holds. Raises JsonSyntaxError, for an empty one too."""
+    try:
+        return whole_value(octets)
+    except EOFError as problem:
+        raise JsonCut from problem

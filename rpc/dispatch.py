@@ -40,10 +40,10 @@ from rpc.errors import (
     RpcError,
     as_rpc_error,
 )
-from rpc.json_text import encode, first_value
+from rpc.json_text import encode, whole_value
 from rpc.method import Method, MethodTable
 from rpc.parameters import Signature, parse_parameters, required
-from rpc.quantities import text
+from rpc.quantities import subscription_id
 from rpc.streamed import Streamed
 
 log = structlog.get_logger("parallelpool.rpc")
@@ -51,7 +51,7 @@ log = structlog.get_logger("parallelpool.rpc")
 PIPELINED_RESULT_BYTES = 68
 """Encoded size of a pipelined method's result: one hash in quotes."""
 
-UNSUBSCRIBE: Signature = required(text)
+UNSUBSCRIBE: Signature = required(subscription_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class Dispatcher:
 
     async def respond(self, octets: bytes, caller: Caller) -> bytes | Streamed | None:
         """
-        The answer to the first message in `octets`.
+        The answer to the message that `octets` are.
 
         Raises JsonSyntaxError if it is no JSON, EOFError if it is empty: what to say then is the transport's matter.
         """
-        return await self.respond_to(first_value(octets), caller)
+        return await self.respond_to(whole_value(octets), caller)
 
     async def respond_to(self, message: Json, caller: Caller) -> bytes | Streamed | None:
         """The answer to one parsed message; `None` if it wants none."""

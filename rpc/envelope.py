@@ -60,7 +60,7 @@ def read_message(message: Json) -> Call | Refused | None:
 
 
 def _is_answer(message: dict[str, Json]) -> bool:
-    return "result" in message or isinstance(message.get("error"), dict)
+    return "result" in message or "error" in message
 
 
 def check_method_name(method: str) -> None:

@@ -115,4 +115,4 @@ def _wire(reader: StreamReader, writer: StreamWriter) -> Wire:
         writer.write(message)
         await writer.drain()
 
-    return Wire("ipc", "", None, True, receive, send)
+    return Wire("ipc", "", None, True, receive, send, is_stream=True)

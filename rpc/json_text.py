@@ -1,15 +1,15 @@
 """
 JSON text in, as Go's decoder takes it; JSON text out.
 
-`first_value` reads the first value of a text and leaves what follows alone, as geth does with a body or a message.
-The plain case is one call of orjson; only what orjson refuses goes through the scanner, which finds either
-the end of the first value or the words in which Go refuses it.
+`whole_value` reads a text that is one value. The plain case is one call of orjson; only what orjson refuses goes
+through the scanner, which finds either the end of the value or the words in which Go refuses it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Self
 
 import orjson
 
@@ -21,6 +21,9 @@ MAX_DEPTH = 512
 SCAN_LIMIT = 65_536
 """Malformed texts above this many bytes are refused without looking for Go's words: the scanner is slow."""
 
+MAX_DIGITS = 20
+"""Of an integer of 64 bits, with its sign."""
+
 WHITE_SPACE = " \t\r\n"
 
 
@@ -28,38 +31,82 @@ class JsonSyntaxError(ValueError):
     """No JSON. `str()` is the text of Go's decoder."""
 
 
-def first_value(octets: bytes) -> Json:
-    """
-    The first JSON value in `octets`.
+class JsonCut(JsonSyntaxError):
+    """The text ends within a value."""
 
-    Raises EOFError if there is none, JsonSyntaxError if it is malformed.
+    def __init__(self) -> None:
+        super().__init__("unexpected end of JSON input")
+
+
+class WrittenNumber(float):
+    """A number that a float may only come near to; `text` is how it was written."""
+
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """A number that JSON allows."""
+        number = cls(text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def whole_value(octets: bytes) -> Json:
+    """
+    The JSON value that `octets` are.
+
+    An `id` that is no integer of 64 bits is a `WrittenNumber`, as it must be given back as it came.
+
+    Raises EOFError if there is nothing, JsonSyntaxError if it is malformed or if anything follows it.
     """
     try:
         value: Json = orjson.loads(octets)
     except orjson.JSONDecodeError as problem:
         if len(octets) > SCAN_LIMIT:
             raise JsonSyntaxError(str(problem)) from problem
-        return _first_value_slowly(octets)
+        return _whole_value_slowly(octets)
+    if len(octets) <= SCAN_LIMIT and _has_wide_id(value):
+        return _read(octets.decode())
     return value
 
 
-def _first_value_slowly(octets: bytes) -> Json:
+def _has_wide_id(message: Json) -> bool:
+    if type(message) is dict:
+        return type(message.get("id")) is float
+    return type(message) is list and any(type(each) is dict and _has_wide_id(each) for each in message)
+
+
+def _whole_value_slowly(octets: bytes) -> Json:
     text = octets.decode("utf-8", errors="replace")
     start = _skip_white_space(text, 0)
     if start == len(text):
         raise EOFError
     end = scan_value(text, start)
-    try:
-        # Lone surrogates are legal for Go; the standard library reads them.
-        value: Json = json.loads(text[start:end])
-    except ValueError as problem:  # an integer of thousands of digits
-        raise JsonSyntaxError(str(problem)) from problem
-    return _without_surrogates(value)
+    behind = _skip_white_space(text, end)
+    if behind < len(text):
+        raise _unexpected(text[behind], "after top-level value")
+    # Lone surrogates are legal for Go; the standard library reads them.
+    return _without_surrogates(_read(text[start:end]))
+
+
+def _read(text: str) -> Json:
+    value: Json = json.loads(text, parse_int=_integer, parse_float=WrittenNumber.of)
+    return value
+
+
+def _integer(text: str) -> int | WrittenNumber:
+    """As orjson has them, which knows 64 bits."""
+    if len(text) > MAX_DIGITS or not -(2**63) <= (number := int(text)) < 2**64:
+        return WrittenNumber.of(text)
+    return number
 
 
 def encode(value: object) -> bytes:
     """Compact JSON. Raises TypeError for what has no JSON form."""
-    return orjson.dumps(value)
+    return value.text.encode() if type(value) is WrittenNumber else orjson.dumps(value)
 
 
 def _without_surrogates(value: Json) -> Json:
@@ -82,7 +129,7 @@ def scan_value(text: str, start: int) -> int:
     """
     Index behind the JSON value that begins at `start`.
 
-    Raises JsonSyntaxError in the words of Go's `encoding/json`, `unexpected EOF` if the text ends too soon.
+    Raises JsonSyntaxError in the words of Go's `encoding/json`, JsonCut if the text ends too soon.
     """
     position = start
     closers: list[str] = []
@@ -92,7 +139,7 @@ def scan_value(text: str, start: int) -> int:
         if character in "{[":
             closers.append("}" if character == "{" else "]")
             if len(closers) > MAX_DEPTH:
-                raise JsonSyntaxError("exceeded max depth")
+                raise _unexpected(character, "exceeded max depth")
             position = _skip_white_space(text, position + 1)
             if _at(text, position) != closers[-1]:
                 if character == "{":
@@ -222,9 +269,9 @@ def _is_hex_digit(character: str) -> bool:
 
 
 def _at(text: str, position: int) -> str:
-    """The character there. Raises JsonSyntaxError at the end of the text."""
+    """The character there. Raises JsonCut at the end of the text."""
     if position >= len(text):
-        raise JsonSyntaxError("unexpected EOF")
+        raise JsonCut
     return text[position]
 
 

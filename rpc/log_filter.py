@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Final
 from rpc.block_reference import BlockNumber, block_number
 from rpc.errors import InvalidParams, Json, RpcError
 from rpc.parameters import Fields
-from rpc.quantities import Unfit, WrongType, hash32, json_kind, variable_text
+from rpc.quantities import MAX_UINT64, Unfit, WrongType, hash32, json_kind, variable_text
 
 if TYPE_CHECKING:
     from parallelpool.chain import Log
     from rpc.backend import Chain
 
 MAX_TOPICS: Final = 4
+
+UNBOUNDED: Final = MAX_UINT64
+"""The bound `latest`; no block has this number."""
+
+MAX_ALTERNATIVES: Final = 1_000
+"""Topics at one position, whatever the node's limit on queries is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ def _addresses(value: Json) -> tuple[bytes, ...]:
 def _topics(value: Json) -> tuple[tuple[bytes, ...], ...]:
     if not isinstance(value, list):
         raise WrongType(json_kind(value), "[]interface {}")
+    if len(value) > MAX_TOPICS:
+        raise Unfit("exceed max topics")
     return tuple(_alternatives(item) for item in value)
 
 
@@ -90,6 +98,8 @@ def _alternatives(value: Json) -> tuple[bytes, ...]:
         case str():
             return (_sized(value, 32, "", "topic"),)
         case list():
+            if len(value) > MAX_ALTERNATIVES:
+                raise Unfit("exceed max topics")
             found: list[bytes] = []
             for item in value:
                 if item is None:
@@ -118,9 +128,7 @@ def _sized(text: str, size: int, before: str, name: str) -> bytes:
 
 
 def check_size(wanted: LogFilter, limit: int) -> None:
-    """Raises RpcError in geth's words for more positions or alternatives than one query may have."""
-    if len(wanted.topics) > MAX_TOPICS:
-        raise RpcError("exceed max topics")
+    """Raises RpcError in geth's words for more addresses or alternatives than one query may have."""
     if limit and (
         len(wanted.addresses) > limit or any(len(alternatives) > limit for alternatives in wanted.topics)
     ):
@@ -142,12 +150,11 @@ def resolve_range(wanted: LogFilter, chain: Chain, range_limit: int) -> tuple[in
     if "pending" in bounds:
         raise InvalidParams("pending logs are not supported")
     first, last = (_resolve(bound, head) for bound in bounds)
-    if isinstance(bounds[0], int) and isinstance(bounds[1], int) and first > last:
+    if first > last or (last == UNBOUNDED and head < first < UNBOUNDED):
         raise InvalidParams("invalid block range params")
-    if first > head or last > head:
+    if head < last < UNBOUNDED:
         raise InvalidParams("block range extends beyond current head block")
-    if first > last:
-        raise InvalidParams("invalid block range params")
+    first, last = min(first, head), min(last, head)
     if range_limit and last - first > range_limit:
         raise InvalidParams(f"exceed maximum block range {range_limit}")
     return first, last
@@ -156,7 +163,13 @@ def resolve_range(wanted: LogFilter, chain: Chain, range_limit: int) -> tuple[in
 def _resolve(bound: BlockNumber, head: int) -> int:
     if isinstance(bound, int):
         return bound
-    return 0 if bound == "earliest" else head
+    match bound:
+        case "earliest":
+            return 0
+        case "latest":
+            return UNBOUNDED  # to geth not the head's number, but whatever will be the head
+        case _:
+            return head
 
 
 def check_future(wanted: LogFilter) -> None:

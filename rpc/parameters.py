@@ -57,7 +57,9 @@ def parse_parameters(params: Json, signature: Signature) -> list[object]:
         if position >= len(signature):
             raise InvalidParams(f"too many arguments, want at most {len(signature)}")
         parameter = signature[position]
-        if given is None and parameter.optional:
+        if given is None:
+            if not parameter.optional:
+                raise InvalidParams(f"missing value for required argument {position}")
             values.append(None)
             continue
         try:
@@ -78,24 +80,27 @@ class Fields:
     """
     A JSON object, read field by field.
 
-    `struct` is the Go type with its package, `ethapi.TransactionArgs`; problems name it as geth does. Fields
-    nobody takes are ignored, as Go does, unless `refuse_others` is called at the end.
+    `struct` is the Go type with its package, `ethapi.TransactionArgs`; problems name it as geth does. As in Go, letter
+    case does not matter where no field has the exact name, and fields nobody takes are ignored. Requests of our own,
+    whose names have no package, are read to the letter; they call `refuse_others` at the end.
     """
 
-    __slots__ = ("_given", "_struct", "_taken")
+    __slots__ = ("_folded", "_given", "_struct", "_taken")
 
     def __init__(self, value: Json, struct: str) -> None:
         """Raises WrongType if `value` is neither an object nor `null`, which reads as an empty one."""
         if value is not None and not isinstance(value, dict):
             raise WrongType(json_kind(value), struct)
         self._given: dict[str, Json] = value or {}
+        is_of_go = "." in struct
+        self._folded = {name.lower(): item for name, item in self._given.items()} if is_of_go else {}
         self._struct = struct.rpartition(".")[2]
         self._taken: set[str] = set()
 
     def take(self, name: str, convert: Callable[[Json], T]) -> T | None:
         """The field converted; `None` if absent or `null`. Raises Unfit."""
         self._taken.add(name)
-        given = self._given.get(name)
+        given = self._given[name] if name in self._given else self._folded.get(name.lower())
         if given is None:
             return None
         try:

@@ -264,6 +264,13 @@ def text(value: Json) -> str:
     raise WrongType(json_kind(value), "string")
 
 
+def subscription_id(value: Json) -> str:
+    """The id of a filter or a subscription (geth's `rpc.ID`)."""
+    if isinstance(value, str):
+        return value
+    raise WrongType(json_kind(value), "rpc.ID")
+
+
 def boolean(value: Json) -> bool:
     """A JSON bool."""
     if isinstance(value, bool):
@@ -292,9 +299,9 @@ def number_list(value: Json) -> list[float]:
         raise WrongType(json_kind(value), "[]float64")
     numbers: list[float] = []
     for item in value:
-        if isinstance(item, bool) or not isinstance(item, int | float):
+        if isinstance(item, bool) or not isinstance(item, int | float | None):
             raise WrongType(json_kind(item), "float64")
-        numbers.append(float(item))
+        numbers.append(float(item or 0))
     return numbers
 
 

@@ -77,7 +77,8 @@ class WebSocketEndpoint:
             await socket.send_frame(message, WSMsgType.TEXT)
 
         address = request.remote or ""
-        return Wire("ws", address, self._settings.modules, self._is_operator(address), receive, send)
+        is_operator = self._is_operator(address)
+        return Wire("ws", address, self._settings.modules, is_operator, receive, send, is_stream=False)
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:

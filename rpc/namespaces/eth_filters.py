@@ -10,7 +10,7 @@ from rpc.log_filter import LogFilter, check_future, check_size, log_filter
 from rpc.log_query import LogQuery
 from rpc.method import Method, MethodTable
 from rpc.parameters import optional, required
-from rpc.quantities import boolean, text
+from rpc.quantities import boolean, subscription_id
 
 
 class FilterMethods:
@@ -22,7 +22,7 @@ class FilterMethods:
 
     def table(self) -> MethodTable:
         """Rows of the method table."""
-        by_id = required(text)
+        by_id = required(subscription_id)
         return {
             "eth_getLogs": Method(self.get_logs, required(log_filter)),
             "eth_newFilter": Method(self.new_filter, required(log_filter)),

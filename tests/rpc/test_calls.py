@@ -247,7 +247,7 @@ async def test_some_block_fields_cannot_be_overridden(dev: Dev, field: str) -> N
             -32602,
             "invalid argument 2: hex string has length 2, want 40 for Address",
         ),
-        ([{}, {}], -32000, "invalid arguments; neither block nor hash specified"),
+        ([{}, {}], -32602, "invalid argument 1: must specify either BlockHash or BlockNumber"),
     ],
 )
 async def test_wrong_parameters_are_refused_in_geths_words(

@@ -67,6 +67,8 @@ INVALID = "invalid request"
         ([1, None], [error(-32600, INVALID, None), error(-32600, INVALID, None)]),
         ({"jsonrpc": "2.0", "id": 1, "result": 5}, None),
         ({"jsonrpc": "2.0", "id": 1, "error": {"code": 1}}, None),
+        ({"jsonrpc": "2.0", "id": 1, "error": None}, None),
+        ({"jsonrpc": "2.0", "id": 1, "error": "x"}, None),
         (call("test_missing"), error(-32601, "the method test_missing does not exist/is not available")),
         (call("nothing"), error(-32601, "the method nothing does not exist/is not available")),
         (call("admin_peers"), error(-32601, "the method admin_peers does not exist/is not available")),
@@ -98,6 +100,15 @@ async def test_any_scalar_id_is_echoed(dispatcher: Dispatcher, id: Json) -> None
         "id": id,
         "result": ["a", None],
     }
+
+
+async def test_an_id_that_is_no_integer_is_echoed_to_the_letter(dispatcher: Dispatcher) -> None:
+    """Clients compare ids as texts, or as integers of any width."""
+    message = b'{"jsonrpc":"2.0","id":12345678901234567890123.50,"method":"test_echo","params":["a"]}'
+
+    assert await dispatcher.respond(message, HTTP) == (
+        b'{"jsonrpc":"2.0","id":12345678901234567890123.50,"result":["a",null]}'
+    )
 
 
 async def test_the_keys_of_an_answer_are_in_geths_order(dispatcher: Dispatcher) -> None:

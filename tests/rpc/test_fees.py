@@ -148,7 +148,7 @@ async def test_rewards_are_percentiles_of_gas(client: Client, node: FakeNode) ->
     [
         (["0x5", "latest", []], "0x0", 3),
         (["5", "0x1", []], "0x0", 2),
-        ([1, "earliest", None], "0x0", 1),
+        ([1, "earliest", []], "0x0", 1),
         (["0x1", "pending", []], "0x2", 1),
         (["0xffff", "safe", []], "0x0", 3),
     ],

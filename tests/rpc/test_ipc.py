@@ -87,6 +87,18 @@ async def test_bad_json_is_answered_and_ends_the_connection(serve: Serve, ipc_pa
     assert end == b""
 
 
+async def test_a_message_that_is_cut_ends_the_connection_in_silence(serve: Serve, ipc_path: str) -> None:
+    """The client has gone, as far as the stream tells."""
+    async with serve(ipc(ipc_path)):
+        reader, writer = await asyncio.open_unix_connection(ipc_path)
+        writer.write(b'{"jsonrpc":"2.0"')
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+
+    assert answer == b""
+
+
 async def test_a_client_that_stops_sending_still_gets_its_answers(serve: Serve, ipc_path: str) -> None:
     """`echo … | nc -U` closes its side before the answer is there."""
     async with serve(ipc(ipc_path)):

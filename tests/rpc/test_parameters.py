@@ -15,7 +15,7 @@ SIGNATURE = required(address, boolean) + optional(uint64)
     [
         ([ALICE, True], [b"\xaa" * 20, True, None]),
         ([ALICE, True, None], [b"\xaa" * 20, True, None]),
-        ([ALICE, None, "0x5"], [b"\xaa" * 20, False, 5]),
+        ([ALICE, False, "0x5"], [b"\xaa" * 20, False, 5]),
     ],
 )
 def test_parameters_are_converted_in_order(params: Json, values: list[object]) -> None:
@@ -37,6 +37,8 @@ def test_absent_params_are_no_params(params: Json) -> None:
         (None, "missing value for required argument 0"),
         ([], "missing value for required argument 0"),
         ([ALICE], "missing value for required argument 1"),
+        ([None, True], "missing value for required argument 0"),
+        ([ALICE, None], "missing value for required argument 1"),
         ([ALICE, True, "0x1", 4], "too many arguments, want at most 3"),
         (["0x12", True], "invalid argument 0: hex string has length 2, want 40 for common.Address"),
         ([ALICE, 1], "invalid argument 1: json: cannot unmarshal number into Go value of type bool"),
@@ -64,6 +66,23 @@ def test_fields_reads_what_is_there() -> None:
     assert fields.take("gas", uint64) == 5
     assert fields.take("nonce", uint64) is None
     assert fields.take("to", address) is None
+
+
+def test_letter_case_of_fields_matters_as_little_as_to_go() -> None:
+    """The exact name is taken first."""
+    fields = Fields({"Gas": "0x5", "NONCE": "0x1", "nonce": "0x2"}, "ethapi.TransactionArgs")
+
+    assert fields.take("gas", uint64) == 5
+    assert fields.take("nonce", uint64) == 2
+
+
+def test_letter_case_matters_in_our_own_requests() -> None:
+    """A field that is spelled otherwise is an unknown one."""
+    fields = Fields({"BatchSize": "0x40"}, "BatchRequest")
+    fields.take("batchSize", uint64)
+
+    with pytest.raises(Unfit, match=r'^unknown field "BatchSize"$'):
+        fields.refuse_others()
 
 
 def test_fields_of_null_are_none() -> None:

@@ -158,7 +158,7 @@ async def test_unsubscribing_ends_the_news(connected: tuple[RpcServer, Socket], 
             "invalid argument 1: invalid address: hex has invalid length 1 after decoding; expected 20 for address",
         ),
         (["logs", {"fromBlock": "pending"}], -32602, "pending logs are not supported"),
-        (["logs", {"topics": [[]] * 5}], -32000, "exceed max topics"),
+        (["logs", {"topics": [[]] * 5}], -32602, "invalid argument 1: exceed max topics"),
         (
             ["newPendingTransactions", "yes"],
             -32602,

@@ -38,7 +38,7 @@ def call(method: str, *params: Json, id: Json = 1) -> Json:  # noqa: A002 - the 
 
 
 async def test_http_and_websocket_share_a_port(serve: Serve, session: aiohttp.ClientSession) -> None:
-    """The upgrade tells them apart; messages end with a newline."""
+    """The upgrade tells them apart; a frame is a message, without a newline."""
     async with serve() as server, session.ws_connect(url(server)) as socket:
         await socket.send_json(call("test_echo", "a"))
         frame = await socket.receive()
@@ -46,7 +46,7 @@ async def test_http_and_websocket_share_a_port(serve: Serve, session: aiohttp.Cl
     assert (server.http_url or "").replace("http", "ws") == server.websocket_url
     assert (frame.type, frame.data) == (
         aiohttp.WSMsgType.TEXT,
-        '{"jsonrpc":"2.0","id":1,"result":["a",null]}\n',
+        '{"jsonrpc":"2.0","id":1,"result":["a",null]}',
     )
 
 
@@ -104,7 +104,9 @@ async def test_host_names_are_not_checked(serve: Serve, session: aiohttp.ClientS
     [
         ("{'a':1}", "invalid character '\\'' looking for beginning of object key string"),
         ("nonsense", "invalid character 'o' in literal null (expecting 'u')"),
-        ("{", "unexpected EOF"),
+        ("{", "unexpected end of JSON input"),
+        ("", "unexpected end of JSON input"),
+        ("{} {}", "invalid character '{' after top-level value"),
     ],
 )
 async def test_bad_json_is_answered_and_ends_the_connection(
