@@ -60,11 +60,11 @@ class LineLogger:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        """A reader that has gone away (a closed pipe) costs log lines, not the daemon."""
+        """A reader that has gone away (a closed pipe) or a full disk costs log lines, not the daemon."""
         try:
             self._stream.write(f"{line}\n")
             self._stream.flush()
-        except (BrokenPipeError, ValueError):  # ValueError: the stream was closed
+        except (OSError, ValueError):  # ValueError: the stream was closed
             return
 
     log = debug = info = warn = warning = error = critical = exception = fatal = failure = msg

@@ -250,7 +250,11 @@ class _Parts:
             "pending": pending,
             "queued": queued,
         }
-        failures = {"journal": self.admission.failure, "execution": self.executor.divergence}
+        failures = {
+            "chain": self.producer.failure,
+            "journal": self.admission.failure,
+            "execution": self.executor.divergence,
+        }
         facts.update({name: failure for name, failure in failures.items() if failure is not None})
         return Health(not any(failures.values()), facts)
 

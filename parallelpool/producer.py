@@ -10,16 +10,20 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from parallelpool.batching import Batches, Offer
-from parallelpool.chain import Block, BlockAttributes, BuiltBlock, EmbeddedChain, Header
+from parallelpool.chain import Block, BlockAttributes, BuiltBlock, EmbeddedChain, Header, StorageFailure
 from parallelpool.events import EventBus, HeadChanged, TransactionsPromoted
 from parallelpool.execution import Execution, Executor, summary
 from parallelpool.transaction import Transaction, keccak256
 
 log = structlog.get_logger("parallelpool.producer")
+
+RETRY_S: Final = 1.0
+"""Between two attempts to seal where the store fails."""
 
 
 class UnknownBatch(Exception):
@@ -90,6 +94,12 @@ class Producer:
         self._processed = 0
         self._batched = 0
         self._last: Execution | None = None
+        self._failure: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the newest attempt to seal came to nothing: the store cannot be read or written."""
+        return self._failure
 
     # -- sealing
 
@@ -144,7 +154,15 @@ class Producer:
             return block
 
     async def run(self) -> None:
-        """Seals by the policy until cancelled."""
+        """Seals by the policy until cancelled; where the store fails, nothing is lost and it is tried again."""
+        while True:
+            try:
+                await self._follow_policy()
+            except StorageFailure as error:
+                log.error("block could not be sealed", error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _follow_policy(self) -> None:
         match self._policy.mode:
             case "interval":
                 await self._seal_at_intervals()
@@ -193,6 +211,16 @@ class Producer:
                     pass
 
     async def _seal_offer(self, *, allow_empty: bool) -> Header | None:
+        try:
+            header = await self._seal_next(allow_empty=allow_empty)
+        except StorageFailure as error:
+            self._failure = str(error)
+            raise
+        if header is not None:
+            self._failure = None
+        return header
+
+    async def _seal_next(self, *, allow_empty: bool) -> Header | None:
         async with self._sealing:
             offer = await self._batches.current()
             if not offer.candidates and not allow_empty:

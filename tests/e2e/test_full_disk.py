@@ -71,3 +71,40 @@ def test_a_full_disk_refuses_and_is_told_and_heals(start: Start, durability: str
     assert pool == {"pending": "0x1", "queued": "0x0"}
     content = again.call("txpool_content")["pending"][sender.address]
     assert [tx["hash"] for tx in content.values()] == [kept, later]
+
+
+@pytest.mark.parametrize("sealing", ["interval", "instant"])
+def test_a_full_disk_stops_sealing_and_not_the_daemon(start: Start, sealing: str) -> None:
+    """
+    It goes on answering and admitting, and says why it does not seal; after a restart all of it goes into blocks.
+
+    The chain's store takes nothing more after a failed write until it is opened anew.
+    """
+    flags = ("--dev.period", "50ms") if sealing == "interval" else ("--dev.mine", "instant")
+    node = start(*flags)
+    first = node.call("eth_sendRawTransaction", raw(accounts()[0], 0))
+    eventually(lambda: is_mined(node, first))
+    # Less than the chain's file has, more than what is used of journal and log.
+    limit_files(node, 100_000)
+    second = node.call("eth_sendRawTransaction", raw(accounts()[0], 1))
+    eventually(lambda: "chain" in health(node)[1])
+    status, facts = health(node)
+    head = node.call("eth_getBlockByNumber", "latest", True)
+    unlimited = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    third = node.call("eth_sendRawTransaction", raw(accounts()[1], 0))
+    pool = node.call("txpool_status")
+    node.stop(9)
+    again = start(*flags)
+    eventually(lambda: is_mined(again, second) and is_mined(again, third))
+
+    assert status == 503
+    assert facts["chain"].startswith("storage: ")
+    assert pool == {"pending": "0x2", "queued": "0x0"}
+    assert again.call("eth_getBlockByNumber", head["number"], True) == head
+    assert health(again)[0] == 200
+
+
+def is_mined(node: Daemon, tx_hash: str) -> bool:
+    """Whether a block has the transaction."""
+    return node.call("eth_getTransactionReceipt", tx_hash) is not None

@@ -1,8 +1,10 @@
 """Log output: form, levels, what it survives."""
 
+import errno
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +178,20 @@ def test_a_closed_stream_costs_lines_only() -> None:
     stream.close()
 
     structlog.get_logger().info("nobody hears this")
+
+
+class FullDisk(io.StringIO):
+    """A file that takes nothing."""
+
+    def write(self, _text: str, /) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_costs_lines_only() -> None:
+    """A log that cannot be written does not stop the daemon."""
+    log.set_up(LogConfig(), 3, FullDisk())
+
+    structlog.get_logger().error("nobody reads this")
 
 
 @pytest.mark.parametrize(
