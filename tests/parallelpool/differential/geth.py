@@ -58,6 +58,7 @@ class Geth:
         self, session: aiohttp.ClientSession, rpc_url: str, engine_url: str, secret: bytes, metrics_url: str
     ) -> None:
         self.url = rpc_url
+        """HTTP and WebSocket, on one port."""
         self._session = session
         self._engine_url = engine_url
         self._secret = secret
@@ -149,6 +150,7 @@ def _own_flags(secret_file: Path, metrics_port: int) -> Sequence[str]:
         *("--txpool.nolocals", "--syncmode", "full", "--nodiscover", "--maxpeers", "0", "--port", "0"),
         *("--nat", "none", "--ipcdisable", "--cache", "64"),
         *("--http", "--http.port", "0", "--http.api", "eth,net,web3,txpool"),
+        *("--ws", "--ws.port", "0", "--ws.api", "eth,net,web3,txpool"),
         *("--authrpc.port", "0", "--authrpc.jwtsecret", str(secret_file)),
         *("--metrics", "--metrics.port", str(metrics_port)),
     ]

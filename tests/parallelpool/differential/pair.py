@@ -30,6 +30,7 @@ from tests.parallelpool.differential import geth as geths
 from tests.parallelpool.differential.accounts import EVERYBODY, FLUSHER, GWEI, Draft, genesis
 from tests.parallelpool.differential.differences import Answer, Difference, permitted, resettled, with_gaps
 from tests.parallelpool.differential.geth import Geth
+from tests.parallelpool.differential.price_heaps import GethPriceHeaps
 
 METERS: Final = {
     "txpool_pending_discard": "pending_discard",
@@ -104,8 +105,6 @@ class Pair:
     node: Node
     geth: Geth
     session: aiohttp.ClientSession
-    has_exact_victims: bool = True
-    """Whether who is evicted from a full pool must be the same, not only how many."""
     met: Counter[Difference] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     """Beginnings of the answers, for what a stream must have brought about."""
@@ -336,7 +335,7 @@ async def pair(folder: Path, *, gas_limit: int = 30_000_000, **limits: int) -> A
         dev=replace(config.dev, enabled=True, mine="manual"),
         miner=replace(config.miner, gaslimit=gas_limit),
         http=replace(config.http, port=0),
-        ws=replace(config.ws, enabled=False),
+        ws=replace(config.ws, enabled=True, port=0),
         metrics=replace(config.metrics, enabled=False),
     )
     flags = [word for name, limit in limits.items() for word in (f"--txpool.{name}", str(limit))]
@@ -345,4 +344,8 @@ async def pair(folder: Path, *, gas_limit: int = 30_000_000, **limits: int) -> A
         geths.running(folder / "geth", document, *flags, session=session) as geth,
         our_node(config) as node,
     ):
+        # Nothing is pooled yet, so the order can be exchanged.
+        index = node.pool._holdings.index
+        index.prices = GethPriceHeaps(index)
+        index.prices.reprice(node.pool.head.next_base_fee)
         yield Pair(node, geth, session)

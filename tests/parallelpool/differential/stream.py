@@ -10,9 +10,13 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from parallelpool._core import (  # noqa: TID251  the pool never decodes, its tests must
+    DecodeRejection,
+    decode_transactions,
+)
 from parallelpool.pool import TxPool
 from parallelpool.transaction import PooledTransaction
-from tests.factories import CHAIN_ID, ETHER, ORDER, TARGET, Key, Rlp, rlp
+from tests.factories import CHAIN_ID, ETHER, ORDER, TARGET, Key, Rlp, rlp, workers
 from tests.parallelpool.differential.accounts import (
     DELEGATED,
     EVERYBODY,
@@ -73,6 +77,17 @@ class Stream:
         weights = [weight for weight, _ in self._kinds]
         (kind,) = self._random.choices([make for _, make in self._kinds], weights)
         return self.note(kind())
+
+    def take_but_underbids(self) -> bytes:
+        """
+        The next one that does not miss a price bump.
+
+        In a full pool geth evicts somebody for such a one before it finds out; ours does not.
+        """
+        raw = self.take()
+        while self._underbids(raw):
+            raw = self.take()
+        return raw
 
     def note(self, raw: bytes) -> bytes:
         """Remembers bytes, to send them again some time."""
@@ -166,8 +181,9 @@ class Stream:
         key = self._random.choice(RICH)
         size = self._random.choice((1_000, 32_700, 32_800, 60_000, 100_000, 130_000))
         entries: list[Rlp] = [[TARGET, [bytes(32)]] for _ in range(self._random.randrange(3))]
-        draft = replace(self.draft(key, self.nonce(key), 2), data=bytes(size), access_list=entries, tip=GWEI)
-        return replace(draft, cap=2 * GWEI, gas=21_000 + 10 * size + 10_000).raw
+        draft = replace(self.draft(key, self.nonce(key), 2), data=bytes(size), access_list=entries)
+        gas = 21_000 + 10 * size + 10_000
+        return replace(draft, tip=GWEI + self._prices, cap=2 * GWEI + self._prices, gas=gas).raw
 
     def all_he_has(self) -> bytes:
         """From a poor account: what it can just pay, or just cannot, alone or beside what it has pending."""
@@ -205,8 +221,8 @@ class Stream:
         """Around the greatest size; the encoding adds about a hundred bytes."""
         key = self._random.choice(RICH)
         size = MAX_SIZE - 120 + self._random.randrange(40)
-        draft = replace(self.draft(key, self.nonce(key), 2), data=bytes(size), tip=GWEI, cap=2 * GWEI)
-        return replace(draft, gas=21_000 + 10 * size).raw
+        draft = replace(self.draft(key, self.nonce(key), 2), data=bytes(size), gas=21_000 + 10 * size)
+        return replace(draft, tip=GWEI + self._prices, cap=2 * GWEI + self._prices).raw
 
     def long_init_code(self) -> bytes:
         """Around the greatest length of init code."""
@@ -226,7 +242,8 @@ class Stream:
         """Around the cap of a transaction and the limit of a block."""
         key = self._random.choice(RICH)
         gas = self._random.choice((2**24, 2**24 + 1, 30_000_001, 2**63))
-        return replace(self.draft(key, self.nonce(key), 2), gas=gas, tip=1_000, cap=GWEI // 100).raw
+        draft = self.draft(key, self.nonce(key), 2)
+        return replace(draft, gas=gas, tip=1_000 + self._prices, cap=GWEI // 100 + self._prices).raw
 
     def wrong_fees(self) -> bytes:
         """A tip above the fee cap, or amounts beyond 256 bits."""
@@ -313,3 +330,15 @@ class Stream:
 
     def _key(self, pooled: PooledTransaction) -> Key:
         return next(key for key in EVERYBODY if key.address == pooled.sender)
+
+    def _underbids(self, raw: bytes) -> bool:
+        (tx,) = decode_transactions(workers(), [raw], CHAIN_ID, None)
+        if isinstance(tx, DecodeRejection) or tx.sender_error is not None:
+            return False
+        held = {each.nonce: each for content in self._pool.content_from(tx.sender) for each in content}
+        old = held.get(tx.nonce)
+        return old is not None and (
+            tx.max_fee_per_gas < max(old.max_fee_per_gas + 1, old.max_fee_per_gas * 110 // 100)
+            or tx.max_priority_fee_per_gas
+            < max(old.max_priority_fee_per_gas + 1, old.max_priority_fee_per_gas * 110 // 100)
+        )

@@ -27,6 +27,8 @@ class Plan:
     """Share of steps that a block follows."""
     reorgs: float = 0.012
     """Share of steps that a reorg follows."""
+    is_full: bool = False
+    """Whether the limits are so low that transactions are evicted for their price."""
 
     def __str__(self) -> str:
         limits = "-".join(f"{name}{limit}" for name, limit in self.limits.items())
@@ -40,7 +42,7 @@ async def walk(plan: Plan, folder: Path) -> Pair:
         stream = Stream(both.node.pool, plan.seed)
         for step in range(plan.steps):
             try:
-                await both.submit(stream.take())
+                await both.submit(stream.take_but_underbids() if plan.is_full else stream.take())
                 if random.random() < plan.blocks:
                     await both.seal()
                 if random.random() < plan.reorgs and len(both.blocks) >= MAX_DEPTH:
