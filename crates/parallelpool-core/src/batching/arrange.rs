@@ -59,11 +59,12 @@ impl Scratch {
             *self = Self::default();
         }
         self.build += 1;
-        self.cells.resize(locations.cells().max(self.cells.len()), Cell::default());
-        self.purses.resize(locations.account_numbers().max(self.purses.len()), Purse::default());
-        self.chosen.resize(entries.max(self.chosen.len()), 0);
-        self.passed.resize(locations.account_numbers().max(self.passed.len()), 0);
-        self.ranks.resize(locations.account_numbers().max(self.ranks.len()), (0, 0));
+        let accounts = locations.account_numbers();
+        grow(&mut self.cells, locations.cells());
+        grow(&mut self.purses, accounts);
+        grow(&mut self.chosen, entries);
+        grow(&mut self.passed, accounts);
+        grow(&mut self.ranks, accounts);
         self.build
     }
 
@@ -82,6 +83,14 @@ impl Scratch {
         }
         purse
     }
+}
+
+/// Makes a table at least so long, with some room left: moving it when a few come is dear.
+fn grow<T: Clone + Default>(table: &mut Vec<T>, length: usize) {
+    if table.capacity() < length {
+        table.reserve(length + length / 4 - table.len());
+    }
+    table.resize(length.max(table.len()), T::default());
 }
 
 /// Where fees go, if that matters: somebody in the pool observes or replaces that balance.

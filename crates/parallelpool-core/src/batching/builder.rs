@@ -192,13 +192,15 @@ impl Builder {
         Ok(())
     }
 
-    /// Makes room at once where much comes; else growth is left to the containers.
+    /// Makes room at once where much comes, and some to grow in: room that is not touched costs
+    /// nothing, and to move a full table costs more than what comes into it.
     fn reserve(&mut self, more: usize) {
         if more > self.len() / 8 {
-            self.entries.reserve(more);
-            self.by_hash.reserve(more);
-            self.locations.reserve(more);
-            self.chains.reserve(2 * more);
+            let room = more + more / 4;
+            self.entries.reserve(room);
+            self.by_hash.reserve(room);
+            self.locations.reserve(room);
+            self.chains.reserve(2 * room);
         }
     }
 
