@@ -201,3 +201,29 @@ def test_a_changed_sender_is_found(tmp_path: Path, capsys: pytest.CaptureFixture
 
     assert main(BenchOptions("run", [str(path)], rounds=1)) == 2
     assert "transactions[2]: signed by 0x" in capsys.readouterr().err
+
+
+def test_the_batch_builder_is_timed_at_three_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A row for each pool and size, with as many samples as rounds; or a table for people.
+    """
+    words = ("batching", "--scale", "0.001", "--rounds", "2")
+    report = document(capsys, *words)["batching"]
+    pools = {row["pool"] for row in report["speed"]}
+
+    assert report["recorded"] == report["executed"] == []
+    assert {"independent", "single-payer", "zipf-pools", "erc20"} <= pools
+    assert len(report["speed"]) == 3 * len(pools)
+    assert sorted({row["transactions"] for row in report["speed"]}) == [64, 100]
+    assert all(len(samples) == 2 for row in report["speed"] for samples in row["samples"].values())
+
+    assert invoke(*words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(report["speed"])
+
+
+def test_the_batch_builder_is_measured_on_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Made pools, or the word for recorded blocks.
+    """
+    assert invoke("batching", "goerli") == 2
+    assert "batching: takes mainnet or nothing" in capsys.readouterr().err
