@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parallelpool_core::batching::{self, Candidate, PlanOptions};
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
+use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode, Techniques};
 use parallelpool_core::error::CoreError;
 use parallelpool_core::executor::Executor;
 use parallelpool_core::preexecute::PreExecution;
@@ -69,6 +69,8 @@ pub enum Way {
     Plain,
     /// Our serial engine.
     Serial,
+    /// The same without short cuts: every transaction takes the EVM.
+    SerialByEvm,
     /// Our parallel engine by this many threads.
     Parallel(usize),
     /// The same, told what depends on what. Finding that out is not in the time.
@@ -87,6 +89,7 @@ impl Way {
         match self {
             Self::Plain => "plain revm",
             Self::Serial => "serial",
+            Self::SerialByEvm => "serial by EVM",
             Self::Parallel(_) => "parallel",
             Self::Hinted(_) => "parallel, hinted",
             Self::Reused(_) => "parallel, reused",
@@ -98,7 +101,7 @@ impl Way {
     /// Threads that it may use.
     pub fn threads(self) -> usize {
         match self {
-            Self::Plain | Self::Serial => 1,
+            Self::Plain | Self::Serial | Self::SerialByEvm => 1,
             Self::Parallel(threads)
             | Self::Hinted(threads)
             | Self::Reused(threads)
@@ -109,7 +112,7 @@ impl Way {
 
     /// All ways of a plan, in the order of its rows.
     pub fn of(plan: &Plan) -> Vec<Self> {
-        let mut ways = vec![Self::Plain, Self::Serial];
+        let mut ways = vec![Self::Plain, Self::Serial, Self::SerialByEvm];
         ways.extend(plan.threads.iter().map(|threads| Self::Parallel(*threads)));
         if plan.most_threads() > 1 {
             let most = plan.most_threads();
@@ -289,6 +292,10 @@ impl<'a> Bench<'a> {
         match way {
             Way::Plain => self.sample_plain(),
             Way::Serial => self.sample_ours(way, &options(Mode::Serial, 1)),
+            Way::SerialByEvm => {
+                let techniques = Techniques::NONE;
+                self.sample_ours(way, &ExecuteOptions { techniques, ..options(Mode::Serial, 1) })
+            }
             Way::Parallel(threads) => self.sample_ours(way, &options(Mode::Parallel, threads)),
             Way::Auto(threads) => self.sample_ours(way, &options(Mode::Auto, threads)),
             Way::Hinted(threads) => {

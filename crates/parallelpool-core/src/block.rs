@@ -181,8 +181,8 @@ pub struct ExecuteOptions {
     pub fault: Option<crate::faults::Fault>,
 }
 
-/// Parts of the parallel executor that can be left out, for tests and for measuring what each is
-/// worth. All are on by default.
+/// Parts of the executors that can be left out: for tests, for an oracle that takes no short cuts, and
+/// for measuring what each is worth. All are on by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Techniques {
     /// Plain transfers are applied without an EVM.

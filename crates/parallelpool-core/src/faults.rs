@@ -7,7 +7,7 @@ use crate::error::StateError;
 use crate::evm::TxExecution;
 use crate::primitives::U256;
 
-/// What a parallel execution does wrong. Serial execution never does.
+/// What an execution does wrong. A serial one that takes no short cuts never does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A transaction that runs in an EVM leaves a wei too much in an account that it writes.

@@ -61,6 +61,7 @@ pub mod serial;
 pub mod state;
 pub mod store;
 pub mod system;
+mod transfers;
 pub mod trie;
 pub mod tx;
 pub mod verify;

@@ -1,7 +1,10 @@
 //! The transactions of a block, in order, on one thread: the oracle.
 //!
 //! A given block and one being built go through the same loop; they differ in what an invalid
-//! transaction means.
+//! transaction means. Plain transfers take no EVM if [`Techniques::transfers`] allows it; as an oracle
+//! it does without.
+//!
+//! [`Techniques::transfers`]: crate::block::Techniques::transfers
 
 use std::time::Instant;
 
@@ -10,8 +13,8 @@ use crate::block::{
 };
 use crate::chainspec::Rules;
 use crate::cpu::CpuMeter;
-use crate::error::StateError;
-use crate::evm::{BlockRun, Evm, TouchedAccount, TxResult};
+use crate::error::{CoreError, StateError};
+use crate::evm::{BlockRun, Done, Evm, TouchedAccount};
 use crate::executor::ExecuteError;
 use crate::ledger::Ledger;
 use crate::state::database::ViewDatabase;
@@ -54,6 +57,13 @@ impl Job<'_> {
         ledger.reserve(self.transactions.len());
         ledger
     }
+
+    /// The production self-check looks at one transfer in so many, whatever block they are in.
+    pub(crate) fn checks_transfer(&self, tx: &RecoveredTransaction) -> bool {
+        let one_in = u64::from(self.options.check_transfers);
+        let number = u64::from_be_bytes(tx.tx.hash[24..].try_into().expect("eight bytes"));
+        one_in > 0 && number.is_multiple_of(one_in)
+    }
 }
 
 /// What executors return: a job's result, the same for all of them but for `statistics`.
@@ -84,7 +94,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
     let changes = if job.options.keep_transaction_changes || job.options.keep_touched {
         course.run(Separately::new(job, state))?
     } else {
-        course.run(BlockRun::new(job.rules, job.block, state, job.transactions))?
+        course.run(BlockRun::new(job, state))?
     };
     let count = course.included.len();
     let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -101,6 +111,8 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
             active_workers: usize::from(count > 0),
             executions: count as u64,
             executions_per_transaction: vec![1; count],
+            transfers: course.transfers,
+            checked_transfers: course.checked_transfers,
             elapsed_ns,
             busy_ns: vec![elapsed_ns],
             cpu_ns: cpu.total_ns(),
@@ -113,10 +125,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
 /// A state that moves on by one transaction at a time.
 trait Succession {
     /// Executes the next transaction; an invalid one changes nothing.
-    fn execute(
-        &mut self,
-        tx: &RecoveredTransaction,
-    ) -> Result<Result<TxResult, InvalidTransaction>, StateError>;
+    fn execute(&mut self, tx: &RecoveredTransaction) -> Result<Result<Done, InvalidTransaction>, CoreError>;
     /// Whether it could be executed next.
     fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError>;
     /// What all of them changed.
@@ -137,12 +146,21 @@ struct Course<'a> {
     ledger: Ledger,
     included: Vec<usize>,
     left_out: Vec<LeftOut>,
+    transfers: u64,
+    checked_transfers: u64,
 }
 
 impl<'a> Course<'a> {
     fn new(job: &'a Job<'a>) -> Self {
         let count = job.transactions.len();
-        Self { job, ledger: job.ledger(), included: Vec::with_capacity(count), left_out: Vec::new() }
+        Self {
+            job,
+            ledger: job.ledger(),
+            included: Vec::with_capacity(count),
+            left_out: Vec::new(),
+            transfers: 0,
+            checked_transfers: 0,
+        }
     }
 
     fn run(&mut self, mut state: impl Succession) -> Result<Changes, ExecuteError> {
@@ -154,8 +172,8 @@ impl<'a> Course<'a> {
                 }
             }
             match self.next(&mut state, tx)? {
-                Ok(result) => {
-                    self.ledger.push(tx, result);
+                Ok(done) => {
+                    self.take_in(tx, done);
                     self.included.push(index);
                 }
                 Err(reason) => self.refuse(index, tx, reason)?,
@@ -164,11 +182,27 @@ impl<'a> Course<'a> {
         Ok(state.into_changes()?)
     }
 
+    #[inline]
+    fn take_in(&mut self, tx: &RecoveredTransaction, done: Done) {
+        match done {
+            Done::Transfer { gas_used, price } => {
+                self.transfers += 1;
+                self.ledger.push_transfer(tx, gas_used, price);
+            }
+            Done::CheckedTransfer(result) => {
+                self.transfers += 1;
+                self.checked_transfers += 1;
+                self.ledger.push(tx, result);
+            }
+            Done::Run(result) => self.ledger.push(tx, result),
+        }
+    }
+
     fn next(
         &self,
         state: &mut impl Succession,
         tx: &RecoveredTransaction,
-    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+    ) -> Result<Result<Done, InvalidTransaction>, CoreError> {
         let Err(no_room) = self.ledger.room_for(tx) else { return state.execute(tx) };
         match self.job.caller {
             Caller::Build(_) => Ok(Err(no_room)),
@@ -197,11 +231,8 @@ impl<'a> Course<'a> {
     }
 }
 
-impl<V: StateView> Succession for BlockRun<V> {
-    fn execute(
-        &mut self,
-        tx: &RecoveredTransaction,
-    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+impl<V: StateView> Succession for BlockRun<'_, V> {
+    fn execute(&mut self, tx: &RecoveredTransaction) -> Result<Result<Done, InvalidTransaction>, CoreError> {
         self.execute(tx)
     }
 
@@ -231,10 +262,7 @@ impl<'a> Separately<'a> {
 }
 
 impl Succession for Separately<'_> {
-    fn execute(
-        &mut self,
-        tx: &RecoveredTransaction,
-    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+    fn execute(&mut self, tx: &RecoveredTransaction) -> Result<Result<Done, InvalidTransaction>, CoreError> {
         let execution = self.evm.execute(tx)?;
         let result = match execution.outcome {
             Ok(result) => result,
@@ -254,7 +282,7 @@ impl Succession for Separately<'_> {
         if self.job.options.keep_touched {
             self.kept.touched.push(execution.touched);
         }
-        Ok(Ok(result))
+        Ok(Ok(Done::Run(result)))
     }
 
     fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError> {

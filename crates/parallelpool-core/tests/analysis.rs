@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parallelpool_core::analysis::{Analysis, Model};
-use parallelpool_core::block::{ExecuteOptions, Mode};
+use parallelpool_core::block::{ExecuteOptions, Mode, Techniques};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::replay::{ReplayBlock, compare, parse};
 use parallelpool_core::workers::Workers;
@@ -72,7 +72,11 @@ fn executions_with_the_dependencies_found_hardly_conflict() {
                 .execute_transactions(&block.rules, &block.block, &block.transactions, &block.state, options)
                 .expect("a valid block")
         };
-        let serial = run(&ExecuteOptions { mode: Mode::Serial, ..ExecuteOptions::default() });
+        let serial = run(&ExecuteOptions {
+            mode: Mode::Serial,
+            techniques: Techniques::NONE,
+            ..ExecuteOptions::default()
+        });
         let dependencies = analyse(block).under(HINTS).hints();
         let hinted = run(&ExecuteOptions { mode: Mode::Parallel, dependencies, ..ExecuteOptions::default() });
 

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use parallelpool_core::block::{
-    BlockContext, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, Mode,
+    BlockContext, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, Mode, Techniques,
 };
 use parallelpool_core::block_codec::transaction_length;
 use parallelpool_core::chainspec::ChainSpec;
@@ -43,7 +43,9 @@ impl Site {
     }
 
     fn build_by(&self, limits: &BuildLimits, candidates: &[SharedTransaction], mode: Mode) -> BuildOutcome {
-        let options = ExecuteOptions { mode, recheck: true, ..Default::default() };
+        // Serially without short cuts: the oracle.
+        let techniques = if mode == Mode::Serial { Techniques::NONE } else { Techniques::default() };
+        let options = ExecuteOptions { mode, recheck: true, techniques, ..Default::default() };
         let Self { spec, block, state, executor } = self;
         executor.build(spec, block, limits, candidates, state, &options).expect("memory state")
     }

@@ -52,7 +52,7 @@ fn execute(
     state: &MemoryState,
     block: &BlockContext,
 ) -> (BlockOutcome, bool) {
-    let serial = ExecuteOptions { mode: Mode::Serial, ..Default::default() };
+    let serial = ExecuteOptions { mode: Mode::Serial, techniques: Techniques::NONE, ..Default::default() };
     let mut records = vec![None; sent.len() - 1];
     records.push(Some(Arc::new(record)));
     let executor = executor();

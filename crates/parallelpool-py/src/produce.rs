@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, InvalidTransaction, LeftOut, Mode, Withdrawal};
+use parallelpool_core::block::{ExecuteOptions, InvalidTransaction, LeftOut, Mode, Techniques, Withdrawal};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock};
 use parallelpool_core::primitives::B256;
 use pyo3::prelude::*;
@@ -12,7 +12,8 @@ use crate::blocks::{PyBlock, PyExecutionStatistics, receipts};
 use crate::convert;
 use crate::error::invalid;
 
-/// `serial`, `parallel` or `auto`, on so many threads.
+/// `serial`, `parallel` or `auto`, on so many threads. Whoever asks for `serial` wants an oracle, which
+/// takes no short cuts.
 pub fn execute_options(mode: &str, threads: usize) -> PyResult<ExecuteOptions> {
     let mode = match mode {
         "serial" => Mode::Serial,
@@ -20,9 +21,11 @@ pub fn execute_options(mode: &str, threads: usize) -> PyResult<ExecuteOptions> {
         "auto" => Mode::Auto,
         other => return Err(invalid(format!("mode must be serial, parallel or auto, not {other:?}"))),
     };
+    let techniques = if mode == Mode::Serial { Techniques::NONE } else { Techniques::default() };
     Ok(ExecuteOptions {
         mode,
         threads,
+        techniques,
         #[cfg(feature = "faults")]
         fault: fault()?,
         ..ExecuteOptions::default()

@@ -20,6 +20,7 @@ fn every_way_has_as_many_samples_as_rounds() {
     let expected = [
         ("plain revm", 1),
         ("serial", 1),
+        ("serial by EVM", 1),
         ("parallel", 1),
         ("parallel", 2),
         ("parallel, hinted", 2),

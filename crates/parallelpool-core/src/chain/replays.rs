@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::produce::build_limits;
 use super::{BuiltBlock, Chain};
-use crate::block::{ExecuteOptions, Mode};
+use crate::block::{ExecuteOptions, Mode, Techniques};
 use crate::error::CoreError;
 use crate::executor::ExecuteError;
 use crate::primitives::B256;
@@ -85,5 +85,5 @@ impl Chain {
 }
 
 fn serial() -> ExecuteOptions {
-    ExecuteOptions { mode: Mode::Serial, ..ExecuteOptions::default() }
+    ExecuteOptions { mode: Mode::Serial, techniques: Techniques::NONE, ..ExecuteOptions::default() }
 }

@@ -2,7 +2,9 @@
 //!
 //! The journal is the state: nothing is written to a cache in between, and an account loaded by
 //! one transaction is there for the next. This is the fastest honest serial execution, and the
-//! baseline that parallel execution is measured against.
+//! baseline that parallel execution is measured against. Plain transfers change the journal's accounts
+//! without running the EVM, if the job allows it; fees wait beside the journal until a transaction has
+//! to do with the beneficiary.
 //!
 //! revm's journal keeps flags across transactions which a database would not keep. Right before
 //! a transaction is closed, accounts that it destroyed or left empty are therefore brought into
@@ -12,18 +14,21 @@ use revm::Database;
 use revm::context_interface::journaled_state::JournalTr;
 use revm::context_interface::journaled_state::entry::JournalEntry;
 use revm::primitives::hardfork::SpecId;
-use revm::state::{Account as JournalAccount, AccountId, AccountInfo, AccountStatus};
+use revm::primitives::hash_map::Entry;
+use revm::state::{Account as JournalAccount, AccountId, AccountInfo, AccountStatus, TransactionId};
 
 use super::failure::Failure;
 use super::{CallOptions, Context, Evm, ExecutionDatabase, TxResult, credit, validation, writes};
 use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::{Fork, Rules};
-use crate::error::StateError;
-use crate::primitives::{Address, B256, Bytecode, U256};
+use crate::error::{CoreError, StateError};
+use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, U256};
+use crate::serial::Job;
 use crate::state::database::account_info;
 use crate::state::overlay::{canonical_change, new_code_hash};
 use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
-use crate::tx::{RecoveredTransaction, SharedTransaction};
+use crate::transfers::{Outcome, Plain, Transfer, TransferRules};
+use crate::tx::RecoveredTransaction;
 
 /// A view that remembers what it answered: the values from before the block.
 #[derive(Debug)]
@@ -164,18 +169,33 @@ impl KeptFees {
 }
 
 /// The run of a block's transactions.
-pub(crate) struct BlockRun<V: StateView> {
+pub(crate) struct BlockRun<'a, V: StateView> {
+    job: &'a Job<'a>,
     evm: Evm<RememberingDatabase<V>>,
+    /// `None` where every transaction takes the EVM.
+    transfers: Option<TransferRules>,
 }
 
-impl<V: StateView> BlockRun<V> {
-    /// A run of `transactions`, which are looked at to make room for what they will load.
-    pub(crate) fn new(
-        rules: &Rules,
-        block: &BlockContext,
-        view: V,
-        transactions: &[SharedTransaction],
-    ) -> Self {
+/// What became of a valid transaction.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// A plain transfer, applied without the EVM.
+    Transfer {
+        /// Gas of it.
+        gas_used: u64,
+        /// Wei per gas.
+        price: u128,
+    },
+    /// A plain transfer for which the EVM was asked too, and agreed.
+    CheckedTransfer(TxResult),
+    /// It ran.
+    Run(TxResult),
+}
+
+impl<'a, V: StateView> BlockRun<'a, V> {
+    /// A run of the job's transactions, which are looked at to make room for what they will load.
+    pub(crate) fn new(job: &'a Job<'a>, view: V) -> Self {
+        let Job { rules, block, transactions, options, .. } = job;
         let expected = transactions.iter().map(|tx| 1 + usize::from(names_another(tx))).sum();
         let database = RememberingDatabase {
             view,
@@ -186,18 +206,118 @@ impl<V: StateView> BlockRun<V> {
         let mut evm = Evm::new(rules, block, database);
         evm.machine.ctx.journaled_state.inner.state.reserve(expected);
         evm.machine.ctx.chain.keeps_journal = true;
-        Self { evm }
+        // The first number is that of accounts which transfers load: no transaction finds them warm.
+        evm.machine.ctx.journaled_state.inner.transaction_id.increment();
+        let transfers = TransferRules::new(rules, block).filter(|_| options.techniques.transfers);
+        Self { job, evm, transfers }
     }
 
     /// Executes the next transaction and credits its fee. An invalid one changes nothing.
+    ///
+    /// [`CoreError::Divergence`] for a transfer of the self-check that is not the EVM's.
     pub(crate) fn execute(
         &mut self,
         tx: &RecoveredTransaction,
-    ) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
+    ) -> Result<Result<Done, InvalidTransaction>, CoreError> {
+        if let Some((transfer, outcome)) = self.transfer(tx)? {
+            if self.job.checks_transfer(tx) {
+                return Ok(Ok(Done::CheckedTransfer(self.check_transfer(tx, &transfer, &outcome)?)));
+            }
+            self.apply(&transfer, &outcome)?;
+            let Transfer { gas_used, price, .. } = transfer;
+            return Ok(Ok(Done::Transfer { gas_used, price: price.into() }));
+        }
+        Ok(self.run(tx)?.map(Done::Run))
+    }
+
+    fn run(&mut self, tx: &RecoveredTransaction) -> Result<Result<TxResult, InvalidTransaction>, StateError> {
         self.evm.set_call(tx, CallOptions::TRANSACTION);
         let run = self.evm.run();
         self.evm.machine.ctx.chain.recorder.reset();
         valid_or_refused(run)
+    }
+
+    /// What the transaction makes of its accounts, if it is a plain transfer.
+    #[inline]
+    fn transfer(
+        &mut self,
+        tx: &RecoveredTransaction,
+    ) -> Result<Option<(Transfer<Address>, Outcome)>, StateError> {
+        let Some((rules, to)) = self.transfers.as_ref().zip(tx.tx.to) else { return Ok(None) };
+        let Some(transfer) = rules.prepare(tx) else { return Ok(None) };
+        let transfer = transfer.between(tx.sender, to);
+        #[cfg(any(test, feature = "faults"))]
+        let transfer =
+            transfer.with_fee(crate::faults::transfer_fee(self.job.options.fault, U256::from(transfer.fee)));
+        let sender = plain(self.load(tx.sender)?);
+        let recipient = if to == tx.sender { sender } else { plain(self.load(to)?) };
+        let Some((sender, recipient)) = sender.zip(recipient) else { return Ok(None) };
+        // A touch without a credit may be the end of an account: the EVM's affair.
+        let is_touch = transfer.fee == 0 && !self.evm.db_mut().keep_fee(U256::ZERO)?;
+        Ok(transfer.outcome(sender, recipient).filter(|_| !is_touch).map(|outcome| (transfer, outcome)))
+    }
+
+    #[inline]
+    fn apply(&mut self, transfer: &Transfer<Address>, outcome: &Outcome) -> Result<(), StateError> {
+        let changed =
+            [Some((transfer.sender, outcome.sender)), outcome.recipient.map(|it| (transfer.recipient, it))];
+        for (address, after) in changed.into_iter().flatten() {
+            let account = self.load(address)?;
+            (account.info.nonce, account.info.balance) = (after.nonce, after.balance);
+            account.mark_touch();
+        }
+        let fee = U256::from(transfer.fee);
+        if !self.evm.db_mut().keep_fee(fee)? {
+            let account = self.load(self.job.block.beneficiary)?;
+            let balance = account.info.balance;
+            account.info.balance = balance.checked_add(fee).unwrap_or(balance);
+            account.mark_touch();
+        }
+        Ok(())
+    }
+
+    /// Has the EVM execute a transfer, and compares. Its changes stand.
+    #[cold]
+    fn check_transfer(
+        &mut self,
+        tx: &RecoveredTransaction,
+        transfer: &Transfer<Address>,
+        outcome: &Outcome,
+    ) -> Result<TxResult, CoreError> {
+        let differs = |what: String| {
+            CoreError::Divergence(format!("transfer [{}] without the EVM: {what}", tx.tx.hash))
+        };
+        let by_evm = self.run(tx)?.map_err(|reason| differs(format!("the EVM refuses it: {reason}")))?;
+        let result = transfer.result();
+        if by_evm != result {
+            return Err(differs(format!("{result:?}, with it {by_evm:?}")));
+        }
+        let changed =
+            [Some((transfer.sender, outcome.sender)), outcome.recipient.map(|it| (transfer.recipient, it))];
+        for (address, mut after) in changed.into_iter().flatten() {
+            if address == self.job.block.beneficiary {
+                let fee = U256::from(transfer.fee);
+                after.balance = after.balance.checked_add(fee).unwrap_or(after.balance);
+            }
+            let found = plain(self.load(address)?);
+            if found != Some(after) {
+                return Err(differs(format!("{address} has {after:?}, with it {found:?}")));
+            }
+        }
+        Ok(by_evm)
+    }
+
+    /// An account in the journal, for use between transactions: it stays cold for all of them.
+    #[inline]
+    fn load(&mut self, address: Address) -> Result<&mut JournalAccount, StateError> {
+        let journal = &mut self.evm.machine.ctx.journaled_state;
+        match journal.inner.state.entry(address) {
+            Entry::Occupied(account) => Ok(account.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(match journal.database.basic(address)? {
+                Some(info) => JournalAccount::default().with_info(info),
+                None => JournalAccount::new_not_existing(TransactionId::ZERO),
+            })),
+        }
     }
 
     /// Whether the transaction could be executed next, without executing it.
@@ -248,6 +368,14 @@ impl<V: StateView> BlockRun<V> {
         }
         Ok((changes, Remains::of((state, loaded, slots))))
     }
+}
+
+/// A journal's account, if it has no code.
+#[inline]
+fn plain(account: &mut JournalAccount) -> Option<Plain> {
+    let exists = !account.is_loaded_as_not_existing_not_touched();
+    let AccountInfo { nonce, balance, code_hash, .. } = account.info;
+    (code_hash == KECCAK_EMPTY).then_some(Plain { exists, nonce, balance })
 }
 
 /// The change of an account that existed throughout.

@@ -47,7 +47,7 @@ use crate::state::Account;
 use crate::tx::RecoveredTransaction;
 
 pub(crate) use self::amsterdam_draft::MAX_INIT_CODE_SIZE as DRAFT_MAX_INIT_CODE_SIZE;
-pub(crate) use self::block_run::BlockRun;
+pub(crate) use self::block_run::{BlockRun, Done};
 pub use self::deadline::Limit;
 pub use self::environment::blob_base_fee;
 pub use self::observations::{Observations, environment as environment_reads};

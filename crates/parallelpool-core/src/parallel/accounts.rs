@@ -14,6 +14,7 @@ use super::versions::Versions;
 use crate::error::StateError;
 use crate::primitives::{Address, B256, KECCAK_EMPTY, U256};
 use crate::state::Account;
+use crate::transfers::Plain;
 
 /// What a transaction that is not committed does to an account's fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,27 +122,6 @@ impl CodeNumber {
             Self::NONE => Some(Plain { exists: true, nonce, balance }),
             _ => None,
         }
-    }
-}
-
-/// An account without code, there or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plain {
-    pub(super) exists: bool,
-    pub(super) nonce: u64,
-    pub(super) balance: U256,
-}
-
-impl Plain {
-    /// Empty in the sense of EIP-161, there or not.
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.nonce == 0 && self.balance.is_zero()
-    }
-
-    /// The account, which exists.
-    pub(super) fn account(&self) -> Account {
-        Account { nonce: self.nonce, balance: self.balance, ..Account::default() }
     }
 }
 

@@ -5,21 +5,20 @@
 
 use std::time::Duration;
 
-use super::accounts::Plain;
 use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
-use super::transfers::{Outcome, Transfer};
 use super::window::Window;
-use super::{Executed, Memory, Speculation, Worker};
+use super::{Executed, Memory, Speculation, Transfer, Worker};
 use crate::block::{Abort, ExecutionStatistics, InvalidTransaction, LeftOut, MOST_ABORTS};
 use crate::error::{CoreError, StateError};
 use crate::evm::{AccountWrite, TouchedAccount, TxExecution, TxResult};
 use crate::executor::ExecuteError;
 use crate::ledger::Ledger;
-use crate::primitives::{Address, B256, SpecId, U256};
+use crate::primitives::{Address, SpecId, U256};
 use crate::serial::{Caller, Job, JobOutcome};
 use crate::state::overlay::Overlay;
 use crate::state::{Account, StateChanges, StateView};
+use crate::transfers::{Outcome, Plain};
 use crate::tx::RecoveredTransaction;
 
 /// The block so far.
@@ -217,7 +216,7 @@ impl<'a> Committer<'a> {
         let fee = U256::from(transfer.fee);
         #[cfg(any(test, feature = "faults"))]
         let fee = crate::faults::transfer_fee(self.job.options.fault, fee);
-        let is_checked = self.is_to_be_checked(tx);
+        let is_checked = self.job.checks_transfer(tx);
         if is_checked || self.is_watched() {
             self.pay_out(memory);
             let execution = execution_of(tx, transfer, &outcome, fee);
@@ -344,12 +343,6 @@ impl<'a> Committer<'a> {
         Ok(())
     }
 
-    /// The production self-check looks at one transfer in so many, whatever block they are in.
-    fn is_to_be_checked(&self, tx: &RecoveredTransaction) -> bool {
-        let one_in = u64::from(self.job.options.check_transfers);
-        one_in > 0 && hash_number(&tx.tx.hash).is_multiple_of(one_in)
-    }
-
     /// Whether anybody wants to know what each transaction did by itself.
     fn is_watched(&self) -> bool {
         let options = self.job.options;
@@ -423,27 +416,15 @@ fn first_changed(memory: &Memory<'_>, index: u32, executed: &Executed) -> Result
     }
 }
 
-fn hash_number(hash: &B256) -> u64 {
-    u64::from_be_bytes(hash[24..].try_into().expect("eight bytes"))
-}
-
 /// A transfer in the form of an execution.
 fn execution_of(tx: &RecoveredTransaction, transfer: &Transfer, outcome: &Outcome, fee: U256) -> TxExecution {
-    let result = TxResult {
-        success: true,
-        gas_used: transfer.gas_used,
-        block_gas: transfer.gas_used,
-        fee,
-        effective_gas_price: transfer.price.into(),
-        ..TxResult::default()
-    };
     let mut writes = vec![fields_written(tx.sender, outcome.sender.account())];
     if let (Some(to), Some(after)) = (tx.tx.to, outcome.recipient) {
         writes.push(fields_written(to, after.account()));
     }
     let touched = [Some(tx.sender), tx.tx.to.filter(|to| *to != tx.sender)].into_iter().flatten();
     TxExecution {
-        outcome: Ok(result),
+        outcome: Ok(TxResult { fee, ..transfer.result() }),
         writes,
         codes: Vec::new(),
         observed: Default::default(),

@@ -6,9 +6,9 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::transfers::TransferRules;
 use crate::primitives::Address;
 use crate::serial::Job;
+use crate::transfers::TransferRules;
 use crate::tx::RecoveredTransaction;
 
 /// A plain transfer by the EVM.

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use revm::state::AccountId as AccountHint;
 use smallvec::SmallVec;
 
-use super::accounts::{AccountCell, AccountKey, CodeHashes, Pending, Plain, load, store};
+use super::accounts::{AccountCell, AccountKey, CodeHashes, Pending, load, store};
 use super::interner::{Cell, Interner};
 use super::reads::{ReadLog, has_no_code};
 use super::sync::{AtomicU32, Mutex, Ordering, RwLock, Word32, Word64};
@@ -26,6 +26,7 @@ use crate::evm::{AccountWrite, TxExecution, credit};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
 use crate::state::overlay::new_code_hash;
 use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
+use crate::transfers::Plain;
 
 /// An account of this block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -7,7 +7,7 @@
 //! Thus at most two executions each, and by induction every committed result is the serial one.
 //!
 //! Money that is only moved does not make transactions depend on each other (`accounts`), a sender is
-//! taken to be ready (`view`), and plain transfers are not executed at all (`transfers`). Edges and
+//! taken to be ready (`view`), and plain transfers are not executed at all (`crate::transfers`). Edges and
 //! hints order work and decide nothing. There is no fallback: a block with nothing but conflicts
 //! shrinks the window to one and goes on in order.
 
@@ -25,7 +25,6 @@ mod spare;
 mod sync;
 #[cfg(test)]
 mod tests;
-mod transfers;
 mod versions;
 mod view;
 mod window;
@@ -40,7 +39,6 @@ use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
 pub(crate) use self::spare::SpareTables;
 use self::sync::{AtomicUsize, Mutex, Ordering};
-use self::transfers::{Transfer, TransferRules};
 use self::view::TransactionView;
 use crate::chainspec::Fork;
 use crate::cpu::CpuMeter;
@@ -49,6 +47,7 @@ use crate::evm::{Evm, TxExecution};
 use crate::executor::ExecuteError;
 use crate::serial::{Job, JobOutcome};
 use crate::state::StateView;
+use crate::transfers::TransferRules;
 use crate::tx::SharedTransaction;
 use crate::workers::Workers;
 
@@ -79,6 +78,7 @@ pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<Jo
 }
 
 type Memory<'a> = VersionedState<&'a dyn StateView>;
+type Transfer = crate::transfers::Transfer<AccountId>;
 
 /// One block's execution, shared by its workers.
 struct Speculation<'a> {

@@ -12,6 +12,7 @@ use crate::error::StateError;
 use crate::evm::Observations;
 use crate::primitives::{Address, KECCAK_EMPTY, U256};
 use crate::state::{Account, StateView};
+use crate::transfers::HUGE;
 use crate::tx::RecoveredTransaction;
 
 /// Up to this many accounts a search from the start is fast enough; more are sorted.
@@ -60,9 +61,6 @@ pub(super) struct ReadLog {
     /// Balances that must suffice.
     needs: Vec<(AccountId, U256)>,
 }
-
-/// Balances above this are compared exactly: sums with them might overflow.
-pub(super) const HUGE: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 
 impl ReadLog {
     #[inline]

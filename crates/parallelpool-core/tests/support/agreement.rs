@@ -103,13 +103,16 @@ impl Findings {
     }
 }
 
-/// Executes a case serially in both ways, then in the given ones, and compares everything.
+/// The serial ways besides the oracle.
+pub(crate) const ON_ONE_JOURNAL: [Way; 2] = [Way::Serial, Way::SerialByEvm];
+
+/// Executes a case serially in all ways, then in the given ones, and compares everything.
 pub(crate) fn compare_ways(
     engine: &dyn Engine,
     case: &Case<'_>,
     ways: impl Iterator<Item = Way>,
 ) -> Findings {
-    compare_with(engine, case, oracle(engine, case), std::iter::once(Way::Serial).chain(ways))
+    compare_with(engine, case, oracle(engine, case), ON_ONE_JOURNAL.into_iter().chain(ways))
 }
 
 /// The serial result that all others are held against.

@@ -12,8 +12,11 @@ use super::hints::wrong_hints;
 /// One way of executing a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// In order on one kept journal.
+    /// In order on one kept journal; plain transfers without the EVM, of which the self-check looks at
+    /// none, at all or at half, by seed.
     Serial,
+    /// In order on one kept journal, all by the EVM.
+    SerialByEvm,
     /// In order, each transaction on a journal of its own, its changes kept.
     SerialSeparately,
     /// On the speculative path.
@@ -91,12 +94,12 @@ impl Way {
 /// Which ways a suite takes for a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ways {
-    /// Both serial ways and every combination.
+    /// The serial ways and every combination.
     All,
-    /// Both serial ways and every number of threads with every set of techniques; hints, re-check and
+    /// The serial ways and every number of threads with every set of techniques; hints, re-check and
     /// what is kept follow from the case's seed.
     Pairs,
-    /// Both serial ways and so many combinations, which follow from the case's seed.
+    /// The serial ways and so many combinations, which follow from the case's seed.
     Sample(usize),
 }
 
@@ -143,7 +146,8 @@ impl Way {
     pub(crate) fn options(&self, seed: u64, count: usize, dependencies: &[Vec<u32>]) -> ExecuteOptions {
         let serial = ExecuteOptions { mode: Mode::Serial, ..Default::default() };
         match self {
-            Self::Serial => serial,
+            Self::Serial => ExecuteOptions { check_transfers: (seed % 3) as u32, ..serial },
+            Self::SerialByEvm => ExecuteOptions { techniques: Techniques::NONE, ..serial },
             Self::SerialSeparately => ExecuteOptions {
                 keep_transaction_changes: true,
                 keep_touched: true,
@@ -180,7 +184,7 @@ impl Way {
     /// Whether the changes and touched accounts of each transaction are part of the result.
     pub(crate) fn keeps(&self) -> bool {
         match self {
-            Self::Serial => false,
+            Self::Serial | Self::SerialByEvm => false,
             Self::SerialSeparately | Self::AccessList(_) => true,
             Self::Parallel(speculation) => speculation.keeps,
         }
@@ -193,8 +197,11 @@ impl fmt::Display for Way {
             return write!(formatter, "by access list, {threads} threads");
         }
         let Self::Parallel(Speculation { threads, recheck, techniques, hints, keeps }) = self else {
-            let is_kept = *self == Self::Serial;
-            return formatter.write_str(if is_kept { "serial" } else { "serial, separately" });
+            return formatter.write_str(match self {
+                Self::Serial => "serial",
+                Self::SerialByEvm => "serial, by the EVM",
+                _ => "serial, separately",
+            });
         };
         let Techniques { transfers, adaptive_window, reuse } = techniques;
         write!(formatter, "parallel, {threads} threads, hints {hints:?}")?;

@@ -138,7 +138,7 @@ fn fetching_what_is_missing_leads_to_the_whole_block() {
         }
     };
 
-    assert_equal(&parallel, &serial::run(&job, &state()).expect("serial"));
+    assert_equal(&parallel, &oracle(&job, &state()).expect("serial"));
 }
 
 #[test]

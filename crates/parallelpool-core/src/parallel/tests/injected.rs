@@ -21,9 +21,9 @@ fn execute(options: &ExecuteOptions, threads: usize) -> Result<JobOutcome, Execu
     run(&Workers::new(threads).expect("threads"), &job(&rules, &block, &transactions, options), &state)
 }
 
-fn serially(options: &ExecuteOptions) -> JobOutcome {
+fn serially(options: &ExecuteOptions) -> Result<JobOutcome, ExecuteError> {
     let (rules, block, state, transactions) = (rules(), block(), state(), transactions());
-    serial::run(&job(&rules, &block, &transactions, options), &state).expect("serial")
+    serial::run(&job(&rules, &block, &transactions, options), &state)
 }
 
 fn divergence(outcome: Result<JobOutcome, ExecuteError>) -> String {
@@ -35,9 +35,10 @@ fn divergence(outcome: Result<JobOutcome, ExecuteError>) -> String {
 
 #[test]
 fn each_fault_spoils_what_it_is_named_after_and_nothing_serial() {
-    let sound = serially(&ExecuteOptions::default());
+    let sound = serially(&ExecuteOptions::default()).expect("serial");
     for (_, fault) in Fault::ALL {
-        let serial = serially(&erring(fault));
+        let serial =
+            serially(&ExecuteOptions { techniques: Techniques::NONE, ..erring(fault) }).expect("serial");
         assert_equal(&serial, &sound);
         for threads in [1, 2, 8] {
             let wrong = execute(&erring(fault), threads).expect("nobody compares");
@@ -57,6 +58,18 @@ fn a_second_run_of_each_transaction_finds_every_fault() {
 
         assert!(words.starts_with("transaction "), "{name}: {words}");
     }
+}
+
+#[test]
+fn the_sample_looks_at_the_transfers_of_serial_execution_too() {
+    let options = ExecuteOptions { check_transfers: 1, ..ExecuteOptions::default() };
+    let statistics = serially(&options).expect("serial").statistics;
+    assert_eq!((statistics.transfers, statistics.checked_transfers), (8, 8));
+
+    let unchecked = serially(&erring(Fault::TransferFee)).expect("nobody looks");
+    assert_ne!(unchecked.changes, serially(&options).expect("serial").changes);
+    let words = divergence(serially(&ExecuteOptions { check_transfers: 1, ..erring(Fault::TransferFee) }));
+    assert!(words.contains("without the EVM") && words.contains("fee: 63001"), "{words}");
 }
 
 #[test]

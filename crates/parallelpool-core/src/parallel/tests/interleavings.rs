@@ -58,7 +58,7 @@ fn explore_world(seed: u64, schedules: u64, met: &Arc<Met>) {
         ExecuteOptions { recheck: seed.is_multiple_of(3), dependencies, ..ExecuteOptions::default() };
     let serial = {
         let options = ExecuteOptions::default();
-        Arc::new(serial::run(&build(&rules, &world, &options), &world.state).expect("memory never fails"))
+        Arc::new(oracle(&build(&rules, &world, &options), &world.state).expect("memory never fails"))
     };
     let workers = 2 + seed as usize % 3;
     let met = Arc::clone(met);

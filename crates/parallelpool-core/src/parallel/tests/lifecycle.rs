@@ -163,10 +163,12 @@ impl Scene {
         let caller = Caller::Build(&limits);
         let (rules, block, transactions) = (&self.rules, &self.block, &self.transactions[..]);
         let job = Job { rules, block, transactions, caller, options: &options };
-        let serial = serial::run(&job, &self.state).expect("serial");
-        let plain = ExecuteOptions::default();
-        let on_one_journal = serial::run(&Job { options: &plain, ..job }, &self.state).expect("serial");
-        assert_eq!(on_one_journal.changes, serial.changes);
+        let serial = oracle(&job, &self.state).expect("serial");
+        for techniques in [Techniques::NONE, Techniques::default()] {
+            let options = ExecuteOptions { techniques, ..ExecuteOptions::default() };
+            let on_one_journal = serial::run(&Job { options: &options, ..job }, &self.state).expect("serial");
+            assert_eq!(on_one_journal.changes, serial.changes);
+        }
         for preference in [Preference::Outdated, Preference::Random(1), Preference::Random(2)] {
             let parallel = run_by_steps(&job, &self.state, transactions.len(), preference).expect("parallel");
             assert_equal(&parallel, &serial);
@@ -206,7 +208,7 @@ fn word(address: Address) -> U256 {
 fn ticks(scene: &Scene) -> Vec<u64> {
     let options = ExecuteOptions::default();
     let job = job(&scene.rules, &scene.block, &scene.transactions, &options);
-    let outcome = serial::run(&job, &scene.state).expect("serial");
+    let outcome = oracle(&job, &scene.state).expect("serial");
     let logs = outcome.ledger.receipts().iter().flat_map(|receipt| &receipt.logs);
     let ticks = logs.filter(|log| U256::from_be_bytes(log.topics()[0].0) == U256::from(contracts::TICKED));
     ticks.map(|log| U256::from_be_slice(&log.data.data).to()).collect()

@@ -55,7 +55,7 @@ fn changes_of_the_whole_block_are_compared_account_by_account() {
         shadow.apply(&execution, &result).expect("memory state");
         shadow
     };
-    let mut changes = serial::run(&job, &state).expect("serial").changes;
+    let mut changes = oracle(&job, &state).expect("serial").changes;
     shadow().compare_changes(&changes).expect("no difference");
     changes.accounts.remove(&BENEFICIARY);
 

@@ -146,7 +146,7 @@ fn assert_all_orders_agree(seed: u64, conflicts: &mut u64) {
         caller: Caller::Build(&limits),
         options: &options,
     };
-    let serial = serial::run(&job, &world.state).expect("memory never fails");
+    let serial = oracle(&job, &world.state).expect("memory never fails");
     let orders = [
         (2, Preference::Random(seed)),
         (3 + seed as usize % 5, Preference::Random(!seed)),
@@ -186,7 +186,7 @@ fn hostile_edges_cannot_stop_the_block() {
             .collect();
         let options = ExecuteOptions { dependencies, ..ExecuteOptions::default() };
         let job = job(&rules, &block, &transactions, &options);
-        let serial = serial::run(&job, &state).expect("serial");
+        let serial = oracle(&job, &state).expect("serial");
         let parallel = run_by_steps(&job, &state, 4, Preference::Random(seed)).expect("parallel");
 
         assert_equal(&parallel, &serial);

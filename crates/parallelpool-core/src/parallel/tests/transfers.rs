@@ -20,27 +20,36 @@ fn state() -> MemoryState {
     state
 }
 
-/// Executes serially and by 1 and 2 threads, each several times on the same workers, and compares.
+/// Executes by the EVM alone, serially, and by 1 and 2 threads several times on the same workers, and
+/// compares.
 fn run_all_ways(block: &BlockContext, state: &MemoryState, transactions: &[SharedTransaction]) -> JobOutcome {
     let (rules, options) = (rules(), ExecuteOptions::default());
     let job = job(&rules, block, transactions, &options);
-    let serial = serial::run(&job, state).expect("serial");
+    let by_evm = oracle(&job, state).expect("serial");
+    for check_transfers in [0, 1, 2] {
+        let options = ExecuteOptions { check_transfers, ..ExecuteOptions::default() };
+        let serial = serial::run(&Job { options: &options, ..job }, state).expect("serial");
+        assert_equal(&serial, &by_evm);
+    }
     for threads in [1, 2] {
         let workers = Workers::new(threads).expect("threads");
         for recheck in [false, true, false] {
             let options = ExecuteOptions { recheck, ..ExecuteOptions::default() };
             let parallel = run(&workers, &Job { options: &options, ..job }, state).expect("parallel");
-            assert_equal(&parallel, &serial);
+            assert_equal(&parallel, &by_evm);
         }
     }
-    serial
+    by_evm
 }
 
+/// How many of them take the short cut, which is the same serially and in parallel.
 fn transfers_of(block: &BlockContext, state: &MemoryState, transactions: &[SharedTransaction]) -> u64 {
     let (rules, options) = (rules(), ExecuteOptions::default());
     let job = job(&rules, block, transactions, &options);
-    let outcome = run(&Workers::new(1).expect("threads"), &job, state).expect("parallel");
-    outcome.statistics.transfers
+    let parallel = run(&Workers::new(1).expect("threads"), &job, state).expect("parallel");
+    let serial = serial::run(&job, state).expect("serial");
+    assert_eq!(serial.statistics.transfers, parallel.statistics.transfers);
+    serial.statistics.transfers
 }
 
 fn after(outcome: &JobOutcome, address: Address) -> U256 {
@@ -69,6 +78,32 @@ fn fees_of_a_stretch_are_there_for_who_looks_behind_it() {
     let seen = outcome.changes.accounts[&LOOKER].storage[&U256::ZERO];
     assert_eq!(seen, U256::from(17 * FEE + 3 * gas_of_call));
     assert_eq!(transfers_of(&block(), &state, &transactions), 17);
+}
+
+#[test]
+fn accounts_of_transfers_are_cold_to_the_call_behind_them() {
+    let mut state = state();
+    // PUSH20 address BALANCE PUSH0 SSTORE STOP.
+    let look_at = |address: Address| [&[0x73], &address[..], &[0x31, 0x5f, 0x55, 0x00]].concat();
+    let lookers = [(1, LOOKER), (20, Address::repeat_byte(0x11))];
+    for (index, looker) in lookers {
+        let code = look_at(account(index)).into();
+        state.insert_account(looker, Account { nonce: 1, ..Account::default() }, Some(code));
+    }
+    let calls = lookers.map(|(_, looker)| transaction(account(7), u64::from(looker != LOOKER), looker, 0));
+    // To one that is there, and to one that comes into being.
+    let mut transactions =
+        vec![transaction(account(0), 0, account(1), 5), transaction(account(0), 1, account(20), 6)];
+    transactions.extend(calls.clone());
+    let outcome = run_all_ways(&block(), &state, &transactions);
+    let alone = run_all_ways(&block(), &state, &calls);
+
+    let gas = |outcome: &JobOutcome, index: usize| outcome.ledger.receipts()[index].gas_used;
+    assert_eq!(gas(&outcome, 2), gas(&alone, 0));
+    // A slot that comes to hold something in place of one that stays as it is.
+    assert_eq!(gas(&outcome, 3), gas(&alone, 1) + 20_000 - 100);
+    let seen = |looker: Address| outcome.changes.accounts[&looker].storage[&U256::ZERO];
+    assert_eq!(lookers.map(|(_, looker)| seen(looker)), [U256::from(10_u64.pow(15) + 5), U256::from(6)]);
 }
 
 #[test]
@@ -183,7 +218,7 @@ fn a_block_in_the_memory_of_another_sees_nothing_of_it() {
                 .map(|(from, to)| transaction(account(from), nonce(from), to, from))
                 .into();
             let job = job(&rules, &block, &sent, &options);
-            let serial = serial::run(&job, &*state).expect("serial");
+            let serial = oracle(&job, &*state).expect("serial");
             let parallel = run(&workers, &job, &*state).expect("parallel");
             assert_equal(&parallel, &serial);
             state.apply(&serial.changes);

@@ -1,28 +1,26 @@
-//! Plain transfers: applied at the frontier without an EVM.
+//! Plain transfers, which need no EVM.
 //!
 //! A call that finds no code does three things: it pays its fee, it moves its value, it raises a nonce.
-//! What follows from transaction, rules and block alone is worked out by any worker ahead of the
-//! frontier ([`TransferRules::prepare`]); what depends on the two accounts is decided when all before it
-//! is committed ([`Transfer::outcome`]). There is nothing to guess, so nothing is ever thrown away.
+//! What follows from transaction, rules and block alone ([`TransferRules::prepare`]) can be worked out
+//! any time before; what depends on the two accounts is decided on the state that all earlier
+//! transactions left ([`Transfer::outcome`]). There is nothing to guess, so nothing is ever thrown away.
 //!
 //! Whatever is not plain in every respect is left to the EVM, refusals included: it has the words.
 
 use revm::context_interface::cfg::GasParams;
 
-use super::accounts::Plain;
-use super::memory::AccountId;
-use super::reads::HUGE;
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
-use crate::evm::may_be_precompile;
+use crate::evm::{TxResult, may_be_precompile};
 use crate::primitives::{Address, U256};
+use crate::state::Account;
 use crate::tx::charges::{Charges, charges_by, earned_per_gas, effective_gas_price};
 use crate::tx::validity::is_type_active;
 use crate::tx::{RecoveredTransaction, Transaction, split_tag};
 
 /// What transfers of one block have in common.
 #[derive(Debug)]
-pub(super) struct TransferRules {
+pub(crate) struct TransferRules {
     rules: Rules,
     base_fee: U256,
     params: GasParams,
@@ -31,12 +29,21 @@ pub(super) struct TransferRules {
     gas_limit_cap: u64,
 }
 
-/// A transfer between two accounts of which it is not yet known what they hold. Prices have 64 bits:
-/// what offers more is left to the EVM.
+/// An account without code, there or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plain {
+    pub(crate) exists: bool,
+    pub(crate) nonce: u64,
+    pub(crate) balance: U256,
+}
+
+/// A transfer between two accounts of which it is not yet known what they hold. `P` names an account;
+/// while nothing does, there is only what follows from the transaction. Prices have 64 bits: what offers
+/// more is left to the EVM.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Transfer {
-    pub(super) sender: AccountId,
-    pub(super) recipient: AccountId,
+pub(crate) struct Transfer<P = ()> {
+    pub(crate) sender: P,
+    pub(crate) recipient: P,
     nonce: u64,
     value: U256,
     /// Most wei that gas may cost: what the sender must own besides the value.
@@ -44,25 +51,25 @@ pub(super) struct Transfer {
     /// Wei that gas does cost.
     charge: u128,
     /// Wei of it for the beneficiary.
-    pub(super) fee: u128,
+    pub(crate) fee: u128,
     /// Gas of the transfer.
-    pub(super) gas_used: u64,
+    pub(crate) gas_used: u64,
     /// Wei per gas.
-    pub(super) price: u64,
+    pub(crate) price: u64,
 }
 
 /// The two accounts after a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) sender: Plain,
+pub(crate) struct Outcome {
+    pub(crate) sender: Plain,
     /// `None` where it is the sender, or nothing changed.
-    pub(super) recipient: Option<Plain>,
+    pub(crate) recipient: Option<Plain>,
 }
 
 impl TransferRules {
     /// `None` where transfers are no such simple thing: before EIP-161 even a touch counts, and from
     /// Amsterdam on their gas depends on the recipient.
-    pub(super) fn new(rules: &Rules, block: &BlockContext) -> Option<Self> {
+    pub(crate) fn new(rules: &Rules, block: &BlockContext) -> Option<Self> {
         if rules.fork < Fork::SpuriousDragon || rules.fork >= Fork::Amsterdam {
             return None;
         }
@@ -79,7 +86,7 @@ impl TransferRules {
 
     /// Whether the transaction looks like a transfer. Its recipient may still turn out to have code.
     #[inline]
-    pub(super) fn may_be_one(tx: &Transaction) -> bool {
+    pub(crate) fn may_be_one(tx: &Transaction) -> bool {
         tx.to.is_some_and(|to| !may_be_precompile(&to))
             && runs_on_nothing(tx)
             && tx.access_list.is_empty()
@@ -88,9 +95,9 @@ impl TransferRules {
             && (tx.tx_type <= 2 || tx.is_parallel)
     }
 
-    /// The transfer but for its accounts' ids, if nothing is wrong with the transaction in itself.
+    /// The transfer but for its accounts, if nothing is wrong with the transaction in itself.
     #[inline]
-    pub(super) fn prepare(&self, recovered: &RecoveredTransaction) -> Option<Transfer> {
+    pub(crate) fn prepare(&self, recovered: &RecoveredTransaction) -> Option<Transfer> {
         let RecoveredTransaction { tx, sender } = recovered;
         if !Self::may_be_one(tx) {
             return None;
@@ -117,8 +124,8 @@ impl TransferRules {
         let (cap, price, earned) = (narrow(cap)?, narrow(price)?, narrow(earned)?);
         let wei = |price: u64, gas: u64| u128::from(price) * u128::from(gas);
         Some(Transfer {
-            sender: AccountId::default(),
-            recipient: AccountId::default(),
+            sender: (),
+            recipient: (),
             nonce: tx.nonce,
             value: tx.value,
             most_for_gas: wei(cap, tx.gas_limit),
@@ -130,16 +137,50 @@ impl TransferRules {
     }
 }
 
-impl Transfer {
-    /// The transfer between these two.
+impl Plain {
+    /// Empty in the sense of EIP-161, there or not.
     #[inline]
-    pub(super) fn between(self, sender: AccountId, recipient: AccountId) -> Self {
-        Self { sender, recipient, ..self }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nonce == 0 && self.balance.is_zero()
     }
 
+    /// The account, which exists.
+    pub(crate) fn account(&self) -> Account {
+        Account { nonce: self.nonce, balance: self.balance, ..Account::default() }
+    }
+}
+
+impl<P> Transfer<P> {
+    /// The transfer between these two.
+    #[inline]
+    pub(crate) fn between<Q>(self, sender: Q, recipient: Q) -> Transfer<Q> {
+        let Self { nonce, value, most_for_gas, charge, fee, gas_used, price, .. } = self;
+        Transfer { sender, recipient, nonce, value, most_for_gas, charge, fee, gas_used, price }
+    }
+
+    /// The same with another fee.
+    #[cfg(any(test, feature = "faults"))]
+    pub(crate) fn with_fee(self, fee: U256) -> Self {
+        Self { fee: fee.to(), ..self }
+    }
+
+    /// What becomes of the transaction.
+    pub(crate) fn result(&self) -> TxResult {
+        TxResult {
+            success: true,
+            gas_used: self.gas_used,
+            block_gas: self.gas_used,
+            fee: U256::from(self.fee),
+            effective_gas_price: self.price.into(),
+            ..TxResult::default()
+        }
+    }
+}
+
+impl<P: PartialEq> Transfer<P> {
     /// What the transfer makes of the accounts, which have no code; `None` where it takes the EVM to say.
     #[inline]
-    pub(super) fn outcome(&self, sender: Plain, recipient: Plain) -> Option<Outcome> {
+    pub(crate) fn outcome(&self, sender: Plain, recipient: Plain) -> Option<Outcome> {
         let required = self.value.checked_add(U256::from(self.most_for_gas))?;
         let is_ready = sender.nonce == self.nonce && sender.balance >= required;
         // An account that exists and is empty vanishes when it is touched.
@@ -159,6 +200,9 @@ impl Transfer {
         })
     }
 }
+
+/// Balances above this take exact care: sums with them might overflow.
+pub(crate) const HUGE: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 
 /// No calldata, and no data that costs other than its tag.
 #[inline]
