@@ -16,6 +16,7 @@ from metrics.collectors import PoolCollector, render_as_geth
 from metrics.departures import DepartureCollector
 from metrics.distributions import DistributionCollector
 from metrics.execution import ExecutionCollector
+from metrics.predictions import PredictionCollector
 from metrics.sources import Sources
 
 
@@ -32,6 +33,7 @@ class MetricsServer:
         self.registry.register(DepartureCollector(sources.pool))
         self.registry.register(ExecutionCollector(sources.execution))
         self.registry.register(DistributionCollector(sources.distributions))
+        self.registry.register(PredictionCollector(sources.access))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

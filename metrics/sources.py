@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from parallelpool.access import AccessStatistics
 from parallelpool.batching import BatchFigures
 from parallelpool.distribution import Distribution
 from parallelpool.execution import ExecutionFigures
@@ -24,6 +25,12 @@ class BatchSource(Protocol):
     """The batch planner's figures, as of its last plan."""
 
     def figures(self) -> BatchFigures: ...
+
+
+class AccessSource(Protocol):
+    """The book of access sets."""
+
+    def statistics(self) -> AccessStatistics: ...
 
 
 class ExecutionSource(Protocol):
@@ -64,3 +71,4 @@ class Sources:
     execution: ExecutionSource
     health: Callable[[], Health]
     distributions: Distributions
+    access: AccessSource

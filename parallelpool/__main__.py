@@ -3,13 +3,14 @@
 import os
 import sys
 
-from parallelpool import bench, blockfiles, cli, explain, node, replay
+from parallelpool import accuracy, bench, blockfiles, cli, explain, node, replay
 
 PROGRAMS = cli.Programs(
     run=node.run,
     import_blocks=blockfiles.import_files,
     export_blocks=blockfiles.export_file,
     replay=replay.main,
+    accuracy=accuracy.main,
     bench=bench.main,
     explain=explain.main,
 )

@@ -12,6 +12,7 @@ The parts stand in `parallelpool/_boundary/`, one file for each concept.
 
 from typing import Final
 
+from parallelpool._boundary.accuracy import Accuracy, BlockAccuracy
 from parallelpool._boundary.batches import (
     AccessSet,
     AdaptiveSize,
@@ -96,6 +97,7 @@ from parallelpool._boundary.transactions import (
 __all__ = [
     "AccessSet",
     "Account",
+    "Accuracy",
     "AdaptiveSize",
     "Analysis",
     "Authorization",
@@ -105,6 +107,7 @@ __all__ = [
     "BatchVerification",
     "BestFirst",
     "Block",
+    "BlockAccuracy",
     "BlockAttributes",
     "BlockRefused",
     "BuiltBlock",

@@ -25,7 +25,12 @@ from parallelpool.transaction import Transaction
 
 log = structlog.get_logger("parallelpool.access")
 
-__all__ = ["AccessBook", "AccessSet", "AccessStatistics", "CpuShare"]
+__all__ = [
+    "AccessBook",
+    "AccessSet",
+    "AccessStatistics",
+    "CpuShare",
+]
 
 PRE_EXECUTION_GAS: Final = 5_000_000
 """Gas above which a run ahead of need gives up and the accesses stay unknown."""
@@ -96,6 +101,7 @@ class CpuShare:
         self._left = self._most
         self._clock = clock
         self._accrued_at = clock()
+        self._paid_s = 0.0
 
     def wait_s(self) -> float:
         """Seconds until work may begin; 0: now."""
@@ -104,9 +110,10 @@ class CpuShare:
         self._accrued_at = now
         return 0.0 if self._left > 0 else -self._left / self._rate + 0.001
 
-    def spend(self, cpu_s: float) -> None:
-        """Pays for work."""
-        self._left -= cpu_s
+    def pay(self, busy_s: float) -> None:
+        """Pays for work: `busy_s` is the sum since the start, what was paid before included."""
+        self._left -= busy_s - self._paid_s
+        self._paid_s = busy_s
 
 
 class AccessBook:
@@ -125,11 +132,11 @@ class AccessBook:
         self._source = source
         self._gas_limit = gas_limit
         self._share = share
-        self._budget = CpuShare(share, cpus=cpus or os.cpu_count() or 1, clock=clock)
+        self.budget = CpuShare(share, cpus=cpus or os.cpu_count() or 1, clock=clock)
+        """Of everything that is done ahead of need."""
         self._clock = clock
         self._postponed = 0
         self._swept_at = 0
-        self._paid_ns = 0
 
     async def of(self, transactions: Sequence[Transaction]) -> list[AccessSet]:
         """
@@ -140,7 +147,7 @@ class AccessBook:
         found, unsettled = await self._source.known_accesses(transactions)
         end = self._clock() + PATIENCE_S
         for start in range(0, len(unsettled), RUN):
-            if self._budget.wait_s() > 0:
+            if self.budget.wait_s() > 0:
                 self._postponed += 1
                 break
             if self._clock() >= end:
@@ -186,7 +193,7 @@ class AccessBook:
         best = list(islice(pool.pending_best(self._source.next_base_fee()), QUEUE))
         _, unsettled = await self._source.known_accesses(best)
         for start in range(0, len(unsettled), RUN):
-            while (wait_s := self._budget.wait_s()) > 0:
+            while (wait_s := self.budget.wait_s()) > 0:
                 self._postponed += 1
                 await asyncio.sleep(wait_s)
             await self._run([best[place] for place in unsettled[start : start + RUN]])
@@ -196,6 +203,4 @@ class AccessBook:
         try:
             return await self._source.predict_accesses(transactions, RUN_PATIENCE_MS)
         finally:
-            busy_ns = self._source.prediction_statistics().busy_ns
-            self._budget.spend((busy_ns - self._paid_ns) / 1e9)
-            self._paid_ns = busy_ns
+            self.budget.pay(self._source.prediction_statistics().busy_ns / 1e9)

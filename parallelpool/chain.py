@@ -7,6 +7,7 @@ else, so another chain source can take its place.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from parallelpool._core import AccessSet as _AccessSet
@@ -268,6 +269,18 @@ class EmbeddedChain:
     ) -> tuple[list[_AccessSet], list[int]]:
         """The same after running those alone on the head, within the engine's bounds."""
         return await self._lanes.hints.run(self.core.predict_accesses, transactions, patience_ms)
+
+    async def learn_from(self, number: int, gas: int, patience_ms: int, /) -> int:
+        """Learns what a block's calls access. Raises StateUnavailable."""
+        return await self._lanes.hints.run(self.core.learn_from, number, gas, patience_ms)
+
+    async def load_templates(self, path: Path, /) -> int:
+        """Adds what a file holds and returns how much. Raises CoreError."""
+        return await self._lanes.hints.run(self.core.load_templates, path)
+
+    async def save_templates(self, path: Path, /) -> None:
+        """Writes what was learned to a file. Raises CoreError."""
+        await self._lanes.hints.run(self.core.save_templates, path)
 
     def predicted(self) -> list[bytes]:
         """Hashes of the transactions that the engine holds predictions of."""

@@ -21,6 +21,8 @@ from config.options import Option, Section, options, sections
 from config.reference import config_toml, help_text
 from config.values import from_text
 from parallelpool import __version__
+from parallelpool.access import PRE_EXECUTION_GAS
+from parallelpool.accuracy import AccuracyOptions
 from parallelpool.bench import DEFAULT_SEED, Action, BenchOptions
 from parallelpool.errors import ConfigurationError, StartFailure
 from parallelpool.explain import ExplainOptions
@@ -38,6 +40,7 @@ parallelpool: a geth-compatible parallel transaction pool daemon
   parallelpool import [flags] FILE...             execute and store blocks from RLP files
   parallelpool export [flags] FILE [FIRST [LAST]] write stored blocks to an RLP file
   parallelpool replay [flags] PATH...             execute real blocks from files and check them
+  parallelpool accuracy [flags] PATH...           say how good predicted access sets are, on real blocks
   parallelpool explain [flags] BLOCK...           say why blocks run as parallel as they do
   parallelpool bench run [flags] [NAME...|FILE...] time workloads: plain revm, serial, parallel
   parallelpool bench list|state-root|export NAME FILE
@@ -57,6 +60,27 @@ REPLAY: Final = Section(
         Option(("threads",), int, False, (Range(0, 1_024),), 0, "Threads of the engine; 0 is one per CPU."),
         Option(("recheck",), bool, False, (), False, "Run each committed transaction once more and compare."),
         Option(("json",), bool, False, (), False, "Print the results as JSON."),
+    ),
+)
+
+
+ACCURACY: Final = Section(
+    keys=(),
+    title="Flags of accuracy",
+    options=(
+        Option(
+            ("first",), int, False, (Range(0, 2**63 - 1),), 0, "Blocks below are learned from, not counted."
+        ),
+        Option(
+            ("gas",),
+            int,
+            False,
+            (Range(21_000, 2**32 - 1),),
+            PRE_EXECUTION_GAS,
+            "Cap of a run ahead of need.",
+        ),
+        Option(("threads",), int, False, (Range(0, 1_024),), 0, "Threads of the engine; 0 is one per CPU."),
+        Option(("json",), bool, False, (), False, "Print the tallies as JSON."),
     ),
 )
 
@@ -125,6 +149,7 @@ class Programs:
     export_blocks: Callable[[NodeConfig, Path, int | None, int | None], int]
     """Settings, file, first and last block; `None` is the first and the last that there is."""
     replay: Callable[[ReplayOptions], int]
+    accuracy: Callable[[AccuracyOptions], int]
     explain: Callable[[NodeConfig, ExplainOptions], int]
     bench: Callable[[BenchOptions], int]
 
@@ -156,6 +181,9 @@ def _command(words: Sequence[str], environment: Mapping[str, str], programs: Pro
     if command == "replay":
         place = list(words).index(command)
         return _replay([*words[:place], *words[place + 1 :]], programs)
+    if command == "accuracy":
+        place = list(words).index(command)
+        return _accuracy([*words[:place], *words[place + 1 :]], programs)
     if command == "explain":
         place = list(words).index(command)
         return _explain([*words[:place], *words[place + 1 :]], environment, programs)
@@ -219,6 +247,26 @@ def _replay(words: Sequence[str], programs: Programs) -> int:
             mode=cast("Mode", values["mode"]),  # from_text has checked that they are of the options' types
             threads=cast("int", values["threads"]),
             recheck=bool(values["recheck"]),
+            as_json=bool(values["json"]),
+        )
+    )
+
+
+def _accuracy(words: Sequence[str], programs: Programs) -> int:
+    line = read_command_line(words, ACCURACY.options)
+    if line.asks_help:
+        return _print_help([ACCURACY])
+    values = _own_values(ACCURACY, line.settings, problems := list(line.problems))
+    if not line.arguments:
+        problems.append("accuracy: names no file or folder")
+    if problems:
+        raise ConfigurationError(problems)
+    return programs.accuracy(
+        AccuracyOptions(
+            paths=[Path(argument) for argument in line.arguments],
+            first=cast("int", values["first"]),
+            gas=cast("int", values["gas"]),
+            threads=cast("int", values["threads"]),
             as_json=bool(values["json"]),
         )
     )
@@ -293,7 +341,7 @@ def _own_values(
 def _print_help(settings: Sequence[Section]) -> int:
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     print(USAGE)
-    if settings[0] not in (REPLAY, EXPLAIN, BENCH):
+    if settings[0] not in (REPLAY, ACCURACY, EXPLAIN, BENCH):
         first, *rest = settings
         settings = [Section((), first.title, (*first.options, CONFIG)), *rest]
     print("\n".join(help_text(settings, width)))

@@ -33,6 +33,7 @@ from parallelpool.errors import JournalError, StartFailure
 from parallelpool.events import EventBus
 from parallelpool.execution import Executor, SelfCheck
 from parallelpool.ingress import Ingress
+from parallelpool.lessons import TEMPLATES_FILE, Lessons
 from parallelpool.maintain import Maintenance
 from parallelpool.pool import TxPool
 from parallelpool.producer import Producer, SealingPolicy
@@ -104,6 +105,7 @@ class Node:
     ingress: Admission
     pool: TxPool
     batches: Batches
+    executor: Executor
     producer: Producer
     events: EventBus
     server: RpcServer
@@ -143,6 +145,8 @@ async def running(config: NodeConfig) -> AsyncIterator[Node]:
         core = await lanes.writer.run(open_chain, config, workers)
         stack.push_async_callback(lanes.writer.run, core.close)
         parts = _Parts(config, core, workers, lanes)
+        await parts.lessons.load()
+        stack.push_async_callback(parts.lessons.save)
         await stack.enter_async_context(parts.admission.serving())
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for work in parts.services():
@@ -159,6 +163,7 @@ async def running(config: NodeConfig) -> AsyncIterator[Node]:
             ingress=parts.admission,
             pool=parts.pool,
             batches=parts.batches,
+            executor=parts.executor,
             producer=parts.producer,
             events=parts.events,
             server=parts.server,
@@ -184,6 +189,8 @@ class _Parts:
         self.access = AccessBook(
             self.chain, gas_limit=config.parallel.preexecgas, share=config.parallel.preexecshare
         )
+        templates = config.datadir / TEMPLATES_FILE if config.datadir else None
+        self.lessons = Lessons(self.chain, self.access.budget, templates)
         self.batches = Batches(
             self.chain,
             self.pool,
@@ -225,7 +232,8 @@ class _Parts:
         """What runs beside the servers, in the order of starting."""
         planning = partial(self.batches.run, self.events)
         ahead = partial(self.access.run, self.events, self.pool)
-        return [self.admission.run, self.maintenance.run, ahead, planning, self.producer.run]
+        learning = partial(self.lessons.run, self.events)
+        return [self.admission.run, self.maintenance.run, ahead, learning, planning, self.producer.run]
 
     def sources(self) -> Sources:
         """What the metrics server reads."""
@@ -238,6 +246,7 @@ class _Parts:
             Distributions(
                 admission.admission_seconds, self.ingress.recovered_at_once, lambda: admission.sync_seconds
             ),
+            self.access,
         )
 
     def health(self) -> Health:

@@ -1,6 +1,7 @@
 """The embedded chain."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias, final
 
 from parallelpool._boundary.batches import AccessSet
@@ -205,6 +206,16 @@ class Chain:
         """Hashes of the transactions that something is held of, in no order."""
     def forget_predictions(self, hashes: Sequence[bytes], /) -> None:
         """Forgets what is held of transactions that have left the pool."""
+    def learn_from(self, number: int, gas: int, patience_ms: int, /) -> int:
+        """
+        Learns what the calls of a stored block access, and returns of how many; 0 where there is no such block.
+
+        Runs ahead of need that landed in the newest block are learned from as they are; others run alone on the parent's state with at most `gas` in all, none of them after `patience_ms`. Raises StateUnavailable.
+        """
+    def save_templates(self, path: Path, /) -> None:
+        """Writes what runs have taught about calls, in place of what the file held. Raises StorageFailure."""
+    def load_templates(self, path: Path, /) -> int:
+        """Adds what a file holds and returns how much; 0 without a file. Raises StorageFailure, and CoreInvalidArgument for another file."""
     def prediction_statistics(self) -> PredictionStatistics: ...
     def pre_execute_call(self, request: CallRequest, gas_limit: int, /) -> AccessSet:
         """The access set of a message that nobody signed, by a run of at most `gas_limit`; its hash is 32 zero bytes."""

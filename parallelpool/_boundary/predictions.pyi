@@ -36,3 +36,12 @@ class PredictionStatistics:
     @property
     def gas(self) -> int:
         """Gas of all runs."""
+    @property
+    def by_template(self) -> int:
+        """Answers that a template gave."""
+    @property
+    def templates(self) -> int:
+        """Templates there are."""
+    @property
+    def lessons(self) -> int:
+        """Calls that templates were learned from, by earlier daemons too."""

@@ -3,6 +3,8 @@
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
 import pytest
@@ -11,7 +13,9 @@ from metrics import MetricsServer
 from metrics.collectors import POOL_METRICS, render_as_geth
 from metrics.execution import EXECUTION_METRICS
 from metrics.sources import Distributions, Health, Sources
+from parallelpool.access import AccessStatistics
 from parallelpool.batching import BatchFigures
+from parallelpool.chain import PredictionStatistics
 from parallelpool.distribution import Distribution
 from parallelpool.errors import AlreadyKnown
 from parallelpool.events import DropReason
@@ -77,6 +81,34 @@ class FixedExecution:
         return self.given
 
 
+class FixedAccess:
+    """A book whose engine's i-th figure is 201 + i, with 214 postponed runs."""
+
+    def statistics(self) -> AccessStatistics:
+        """The given figures."""
+        engine = cast(
+            "PredictionStatistics", SimpleNamespace(**dict(zip(ENGINE_FIGURES, range(201, 214), strict=True)))
+        )
+        return AccessStatistics(engine, share=0.5, postponed=214)
+
+
+ENGINE_FIGURES = (
+    "held",
+    "records",
+    "runs",
+    "capped",
+    "cancelled",
+    "timed_out",
+    "refused",
+    "stale",
+    "busy_ns",
+    "gas",
+    "by_template",
+    "templates",
+    "lessons",
+)
+
+
 def sources(*, healthy: bool = True) -> Sources:
     """Sources in which the i-th metric of the documentation reads i + 1, the i-th sum of execution 101 + i."""
     meters = PoolMeters(
@@ -108,6 +140,7 @@ def sources(*, healthy: bool = True) -> Sources:
         execution,
         lambda: Health(healthy, {"head": 7}),
         distributions(),
+        FixedAccess(),
     )
 
 
@@ -257,3 +290,30 @@ async def test_health_is_200_or_503_with_its_details() -> None:
     answers = [await page(sources(healthy=healthy), "/healthz") for healthy in (True, False)]
 
     assert answers == [(200, '{"healthy":true,"head":7}'), (503, '{"healthy":false,"head":7}')]
+
+
+async def test_work_ahead_of_need_is_counted_and_what_is_held_is_a_gauge() -> None:
+    """
+    Sums get `_total`, times are seconds, and nothing of it is on geth's page.
+    """
+    _, text = await page(sources(), "/metrics")
+    lines = text.splitlines()
+    sums = {
+        "ahead_runs": 203,
+        "ahead_capped": 204,
+        "ahead_cancelled": 205,
+        "ahead_timed_out": 206,
+        "ahead_refused": 207,
+        "ahead_stale": 208,
+        "ahead_busy_seconds": 2.09e-07,
+        "ahead_gas": 210,
+        "ahead_postponed": 214,
+        "template_answers": 211,
+        "template_lessons": 213,
+    }
+
+    for name, figure in sums.items():
+        assert f"parallelpool_{name}_total {float(figure)}" in lines
+    for name, figure in {"predictions": 201, "prediction_records": 202, "templates": 212}.items():
+        assert f"parallelpool_{name} {float(figure)}" in lines
+    assert "parallelpool_ahead" not in render_as_geth(sources())

@@ -9,6 +9,7 @@ import pytest
 from config import NodeConfig
 from config.options import options
 from parallelpool import __version__, cli
+from parallelpool.accuracy import AccuracyOptions
 from parallelpool.errors import ConfigurationError, StartFailure
 from parallelpool.explain import ExplainOptions
 from parallelpool.replay import ReplayOptions
@@ -38,6 +39,7 @@ class Recorder:
                 "export", settings, file, first, last
             ),
             replay=lambda settings: self.note("replay", settings),
+            accuracy=lambda wanted: self.note("accuracy", wanted),
             explain=lambda settings, wanted: self.note("explain", settings, wanted),
             bench=lambda wanted: self.note("bench", wanted),
         )
@@ -52,6 +54,17 @@ def recorder() -> Recorder:
 def invoke(recorder: Recorder, line: str, **environment: str) -> int:
     """The exit code of a command line, written with blanks between its words."""
     return cli.main(line.split(), environment, recorder.programs())
+
+
+def test_accuracy_has_flags_of_its_own(recorder: Recorder) -> None:
+    """
+    Where counting begins, the cap of gas, threads and JSON.
+    """
+    line = "accuracy --first 7 --gas 30000 --threads 2 --json folder"
+
+    assert invoke(recorder, line) == 0
+    options = AccuracyOptions([Path("folder")], first=7, gas=30_000, threads=2, as_json=True)
+    assert recorder.calls == [("accuracy", options)]
 
 
 def test_without_a_command_the_daemon_runs_with_the_settings(recorder: Recorder) -> None:
@@ -145,6 +158,8 @@ BAD_LINES = [
     ("export f 9 3", "export: block 9 comes after block 3"),
     (f"export f {'9' * 5_000}", "export: no block number: '99"),
     ("replay", "replay: names no file or folder"),
+    ("accuracy", "accuracy: names no file or folder"),
+    ("accuracy --gas 1 x", "--gas: must be at least 21000, got 1"),
     ("explain --json", "explain: names no block"),
     ("explain --top 0 7", "--top: must be at least 1, got 0"),
     ("explain --recheck 7", "--recheck: flag provided but not defined"),

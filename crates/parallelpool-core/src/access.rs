@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::primitives::{Address, B256, U256};
+use crate::tx::RecoveredTransaction;
 
 /// The name under which others can verify our batches.
 pub const CONFLICT_MODEL: &str = "commutative-balance-v1";
@@ -173,6 +174,32 @@ impl AccessSet {
             gas_used: gas_limit,
             succeeded: None,
         }
+    }
+
+    /// What the sender says: by an access list, else by a tag, else nothing.
+    pub fn of_envelope(tx: &RecoveredTransaction) -> Self {
+        let unknown = Self::unknown(tx.tx.hash, tx.tx.gas_limit);
+        match (Self::of_list(tx), tx.tx.tag()) {
+            (Some(set), _) => set,
+            (None, Some(_)) => Self { source: AccessSource::Tag, ..unknown },
+            (None, None) => unknown,
+        }
+    }
+
+    /// What the transaction's own access list and envelope say (EIP-2930); `None` without a list. The
+    /// list does not tell reading from writing, so all of it counts as written.
+    pub fn of_list(tx: &RecoveredTransaction) -> Option<Self> {
+        if tx.tx.access_list.is_empty() {
+            return None;
+        }
+        let mut set = Self { source: AccessSource::List, ..Self::unknown(tx.tx.hash, tx.tx.gas_limit) };
+        for item in &tx.tx.access_list {
+            set.add(item.address, Field::Code, Access::READ);
+            for slot in &item.storage_keys {
+                set.add(item.address, Field::Storage((*slot).into()), Access::WRITE);
+            }
+        }
+        Some(set)
     }
 
     /// Whether all accesses are known, as far as a prediction knows anything.

@@ -5,7 +5,7 @@
 //! ```text
 //! raw bytes
 //!   -> tx           decode, hash, recover the sender              (tx::decode, tx::recover)
-//!   -> predictions  what it would read and write                  (access, preexecute)
+//!   -> predictions  what it would read and write                  (access, preexecute, templates)
 //!   -> batching     which transactions may run side by side      (verify: whether they really may)
 //!   -> executor     a given block, or one made from candidates    (block, ledger, system)
 //!   -> serial       its transactions in order: the oracle
@@ -61,6 +61,7 @@ pub mod serial;
 pub mod state;
 pub mod store;
 pub mod system;
+pub mod templates;
 mod transfers;
 pub mod trie;
 pub mod tx;

@@ -113,7 +113,7 @@ impl PreExecution<'_> {
             gas_used: self.transfer_gas(recovered),
             succeeded: Some(true),
         };
-        self.add_sender(&mut access, recovered);
+        add_sender(&mut access, recovered);
         access.add(to, Field::Code, Access::READ);
         if !tx.value.is_zero() {
             access.add(to, Field::Balance, Access::CREDIT);
@@ -126,7 +126,8 @@ impl PreExecution<'_> {
         charges(&tx.tx, Some(&tx.sender), self.rules).least_gas_limit()
     }
 
-    fn trace(&self, tx: &RecoveredTransaction, limit: Limit) -> Result<Prediction, StateError> {
+    /// What a run of the transaction alone shows, transfer or not.
+    pub fn trace(&self, tx: &RecoveredTransaction, limit: Limit) -> Result<Prediction, StateError> {
         let Run { record, is_applicable, preimages } =
             run_alone(tx, self.view, self.rules, self.block, self.gas_limit, limit)?;
         let execution = record.execution();
@@ -146,6 +147,18 @@ impl PreExecution<'_> {
         Ok(Prediction { set, reads, environment, trial })
     }
 
+    /// The access set of an execution on this view.
+    pub(crate) fn set_of(
+        &self,
+        tx: &RecoveredTransaction,
+        execution: &TxExecution,
+    ) -> Result<AccessSet, StateError> {
+        match &execution.outcome {
+            Ok(result) => self.accesses_of(tx, execution, result),
+            Err(_) => Ok(AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit)),
+        }
+    }
+
     fn accesses_of(
         &self,
         tx: &RecoveredTransaction,
@@ -161,7 +174,7 @@ impl PreExecution<'_> {
             gas_used: result.gas_used,
             succeeded: Some(result.success),
         };
-        self.add_sender(&mut access, tx);
+        add_sender(&mut access, tx);
         for touched in &execution.touched {
             access.add(touched.address, Field::Code, Access::READ);
             for slot in &touched.slots {
@@ -206,15 +219,15 @@ impl PreExecution<'_> {
         }
         Ok(())
     }
+}
 
-    /// The sender counts up its nonce and is charged at most the transaction's cost.
-    fn add_sender(&self, access: &mut AccessSet, tx: &RecoveredTransaction) {
-        access.add(tx.sender, Field::Nonce, Access::WRITE);
-        access.add(tx.sender, Field::Code, Access::READ);
-        access.add(tx.sender, Field::Balance, Access::DEBIT);
-        let entry = access.debits.entry(tx.sender).or_default();
-        *entry = entry.saturating_add(tx.tx.cost().unwrap_or(U256::MAX));
-    }
+/// The sender counts up its nonce and is charged at most the transaction's cost.
+pub(crate) fn add_sender(access: &mut AccessSet, tx: &RecoveredTransaction) {
+    access.add(tx.sender, Field::Nonce, Access::WRITE);
+    access.add(tx.sender, Field::Code, Access::READ);
+    access.add(tx.sender, Field::Balance, Access::DEBIT);
+    let entry = access.debits.entry(tx.sender).or_default();
+    *entry = entry.saturating_add(tx.tx.cost().unwrap_or(U256::MAX));
 }
 
 /// What a set follows from. A slot that is written was read first, for its cost.

@@ -464,6 +464,7 @@ impl PyChain {
             runs: runs.unwrap_or(own.runs),
             sender_gas: sender_gas.unwrap_or(own.sender_gas),
             locations: locations.unwrap_or(own.locations),
+            ..own
         });
         Ok(())
     }
@@ -476,6 +477,21 @@ impl PyChain {
         let hashes: PyResult<Vec<_>> = hashes.iter().map(|hash| convert::hash(hash)).collect();
         self.get()?.predictions().forget(&hashes?);
         Ok(())
+    }
+    #[pyo3(signature = (number, gas, patience_ms, /))]
+    fn learn_from(&self, py: Python<'_>, number: u64, gas: u64, patience_ms: u64) -> PyResult<usize> {
+        let chain = self.get()?;
+        detached(py, || chain.learn_from(number, gas, Duration::from_millis(patience_ms)))
+    }
+    #[pyo3(signature = (path, /))]
+    fn save_templates(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let chain = self.get()?;
+        detached(py, || chain.predictions().templates().save(&path))
+    }
+    #[pyo3(signature = (path, /))]
+    fn load_templates(&self, py: Python<'_>, path: PathBuf) -> PyResult<usize> {
+        let chain = self.get()?;
+        detached(py, || chain.predictions().templates().load(&path))
     }
     fn prediction_statistics(&self) -> PyResult<PyPredictionStatistics> {
         Ok(PyPredictionStatistics { inner: self.get()?.predictions().statistics() })

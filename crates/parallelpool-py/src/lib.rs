@@ -10,6 +10,7 @@
 use pyo3::prelude::*;
 
 mod access_lists;
+mod accuracy;
 mod analysis;
 mod bench;
 mod blocks;
@@ -37,6 +38,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use crate::accuracy::{PyAccuracy, PyBlockAccuracy};
     #[pymodule_export]
     use crate::analysis::{PyAnalysis, PyModelAnalysis, PyParallelism, analyse};
     #[pymodule_export]

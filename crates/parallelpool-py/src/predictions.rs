@@ -52,4 +52,16 @@ impl PyPredictionStatistics {
     fn gas(&self) -> u64 {
         self.inner.gas
     }
+    #[getter]
+    fn by_template(&self) -> u64 {
+        self.inner.by_template
+    }
+    #[getter]
+    fn templates(&self) -> u64 {
+        self.inner.templates
+    }
+    #[getter]
+    fn lessons(&self) -> u64 {
+        self.inner.lessons
+    }
 }

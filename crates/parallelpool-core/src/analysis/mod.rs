@@ -6,6 +6,7 @@
 //! written, not what might be. A dependency is a read of what an earlier transaction wrote last;
 //! writes alone conflict with nothing, since every transaction's writes are kept apart.
 
+mod accuracy;
 mod dependencies;
 mod paths;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::state::overlay::Overlay;
 use crate::system;
 use crate::tx::SharedTransaction;
 
+pub use self::accuracy::{Accuracy, BatchTally, BlockAccuracy, Tally};
 pub use self::dependencies::{Contention, Dependency};
 pub use self::paths::{Chain, Limit, Link, Parallelism, WORKERS};
 

@@ -178,7 +178,7 @@ impl Chain {
         };
         let before = self.at_head().snapshot;
         let header = self.move_head(self.store.append(&new, changes, trie)?)?;
-        self.predictions.head_moved(changes, |address| before.account(address));
+        self.predictions.head_moved(&block.transactions, changes, |address| before.account(address));
         Ok(header)
     }
 }

@@ -39,6 +39,20 @@ impl Chain {
         self.on_head(|ground| Ok(self.predictions.predict(ground, &self.workers, transactions, patience)?))
     }
 
+    /// Learns what the calls of a stored block access, on its parent's state; 0 where there is no such
+    /// block. See [`Predictions::learn`].
+    ///
+    /// [`CoreError::State`] with `Unavailable` where the parent's state is not kept.
+    pub fn learn_from(&self, number: u64, gas: u64, patience: Duration) -> Result<usize, CoreError> {
+        let snapshot = self.at_head().snapshot;
+        let Some(parent) = number.checked_sub(1) else { return Ok(0) };
+        let Some(block) = self.read_block(&snapshot, number)? else { return Ok(0) };
+        let (view, context) = (snapshot.state_after(parent)?, block.block.context());
+        let rules = self.spec.rules_in(&context);
+        let at = PreExecution { rules: &rules, block: &context, view: &*view, gas_limit: gas };
+        Ok(self.predictions.learn(at, &self.workers, &block.transactions, gas, patience)?)
+    }
+
     /// The access set of a message that nobody signed: it runs at its sender's next nonce, unless it
     /// names another.
     pub fn pre_execute_call(&self, request: &CallRequest, gas_limit: u64) -> Result<AccessSet, CoreError> {

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use super::readers::{Ids, ReaderIndex};
 use crate::access::{AccessSet, Field, Location};
 use crate::error::StateError;
-use crate::evm::environment_reads as reads;
+use crate::evm::{Preimage, environment_reads as reads};
 use crate::primitives::{Address, B256};
 use crate::record::AccessRecord;
 use crate::state::{Account, AccountChange, StateChanges};
@@ -27,13 +27,16 @@ pub(super) struct Held {
     pub(super) record: Option<Arc<AccessRecord>>,
     pub(super) reads: Box<[Location]>,
     pub(super) environment: u16,
+    /// What the run hashed.
+    pub(super) preimages: Arc<[Preimage]>,
 }
 
 impl Held {
     /// Locations that it keeps in memory, in one form or another.
     fn weight(&self) -> usize {
         let record = self.record.as_ref().map_or(0, |record| record.weight());
-        self.set.accesses.len() + self.reads.len() + record + 1
+        let preimages = self.preimages.iter().map(|one| 1 + one.words.len() / 2).sum::<usize>();
+        self.set.accesses.len() + self.reads.len() + record + preimages + 1
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
         let mut set = AccessSet::unknown(hash(number), 0);
         fields.iter().for_each(|field| set.add(TOKEN, *field, Access::READ));
         let reads = set.accesses.keys().copied().collect();
-        Held { set: Arc::new(set), record: None, reads, environment: 0 }
+        Held { set: Arc::new(set), record: None, reads, environment: 0, preimages: [].into() }
     }
 
     fn changed(slots: &[u64], after: Account, storage_cleared: bool) -> StateChanges {

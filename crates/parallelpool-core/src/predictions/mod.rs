@@ -6,6 +6,7 @@
 
 mod book;
 mod budget;
+mod learning;
 mod readers;
 
 use std::sync::Arc;
@@ -16,13 +17,15 @@ use parking_lot::Mutex;
 
 use self::book::{Book, Held};
 use self::budget::Budget;
-use crate::access::AccessSet;
+use self::learning::Landed;
+use crate::access::{AccessSet, AccessSource};
 use crate::error::StateError;
-use crate::evm::Limit;
+use crate::evm::{Limit, Preimage};
 use crate::preexecute::{PreExecution, Prediction, Trial};
 use crate::primitives::{Address, B256};
 use crate::record::AccessRecord;
 use crate::state::{Account, StateChanges};
+use crate::templates::Templates;
 use crate::tx::{RecoveredTransaction, SharedTransaction};
 use crate::workers::{Outranked, Priority, Workers};
 
@@ -39,6 +42,8 @@ pub struct Bounds {
     pub sender_gas: u64,
     /// Locations that are kept in all: access sets, what they rest on, and records.
     pub locations: usize,
+    /// Gas of runs that do nothing but teach what a block's calls access, for one block.
+    pub lesson_gas: u64,
 }
 
 impl Default for Bounds {
@@ -49,6 +54,7 @@ impl Default for Bounds {
             runs: 2,
             sender_gas: 20_000_000,
             locations: 2_000_000,
+            lesson_gas: 30_000_000,
         }
     }
 }
@@ -76,6 +82,12 @@ pub struct PredictionStatistics {
     pub busy_ns: u64,
     /// Gas of all runs.
     pub gas: u64,
+    /// Answers that a template gave.
+    pub by_template: u64,
+    /// Templates there are.
+    pub templates: u64,
+    /// Calls that templates were learned from, by earlier daemons too.
+    pub lessons: u64,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +100,7 @@ struct Sums {
     stale: AtomicU64,
     busy_ns: AtomicU64,
     gas: AtomicU64,
+    by_template: AtomicU64,
 }
 
 /// What is known of one transaction now.
@@ -103,16 +116,19 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct Predictions {
     bounds: Mutex<Bounds>,
-    /// Counts heads: a run that spans a change of head is not kept.
     inner: Mutex<Inner>,
+    templates: Templates,
     sums: Sums,
 }
 
 #[derive(Debug)]
 struct Inner {
+    /// Counts heads: a run that spans a change of head is not kept.
     epoch: u64,
     book: Book,
     budget: Budget,
+    /// Runs ahead of need of the newest block's transactions, until they are learned from.
+    landed: Landed,
 }
 
 impl Default for Predictions {
@@ -133,8 +149,14 @@ pub struct Ground<'a> {
 impl Predictions {
     /// Nothing known yet.
     pub fn new(bounds: Bounds) -> Self {
-        let inner = Inner { epoch: 0, book: Book::new(bounds.locations), budget: Budget::default() };
-        Self { bounds: Mutex::new(bounds), inner: Mutex::new(inner), sums: Sums::default() }
+        let book = Book::new(bounds.locations);
+        let inner = Inner { epoch: 0, book, budget: Budget::default(), landed: Landed::default() };
+        Self {
+            bounds: Mutex::new(bounds),
+            inner: Mutex::new(inner),
+            templates: Templates::default(),
+            sums: Sums::default(),
+        }
     }
 
     /// Other bounds from now on; what is held goes.
@@ -148,6 +170,11 @@ impl Predictions {
     /// The bounds in force.
     pub fn bounds(&self) -> Bounds {
         *self.bounds.lock()
+    }
+
+    /// What runs have taught about calls.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
     }
 
     /// To be taken before the head's state is, for [`Ground`].
@@ -189,16 +216,18 @@ impl Predictions {
         if records.iter().all(Option::is_none) { Vec::new() } else { records }
     }
 
-    /// To be called after the head has changed, with what the new block changed and the accounts as
-    /// they were before it.
+    /// To be called after the head has changed, with the new block's transactions, what it changed and
+    /// the accounts as they were before it.
     pub fn head_moved(
         &self,
+        transactions: &[SharedTransaction],
         changes: &StateChanges,
         before: impl Fn(&Address) -> Result<Option<Account>, StateError>,
     ) {
         let mut inner = self.inner.lock();
         inner.epoch += 1;
         inner.budget = Budget::default();
+        inner.landed = learning::landed(&mut inner.book, transactions);
         let dropped = inner.book.drop_stale(changes, before).unwrap_or_else(|_| {
             // The block is stored whatever can be read of its parent; hints can be found anew.
             let held = inner.book.len();
@@ -214,6 +243,7 @@ impl Predictions {
         inner.epoch += 1;
         inner.book.clear();
         inner.budget = Budget::default();
+        inner.landed.clear();
     }
 
     /// Forgets transactions that left the pool.
@@ -248,6 +278,9 @@ impl Predictions {
             stale: read(&sums.stale),
             busy_ns: read(&sums.busy_ns),
             gas: read(&sums.gas),
+            by_template: read(&sums.by_template),
+            templates: self.templates.len() as u64,
+            lessons: self.templates.lessons(),
         }
     }
 
@@ -258,7 +291,9 @@ impl Predictions {
         if let Some(set) = ground.at.transfer(tx)? {
             return Ok(Expected { set: Arc::new(set), is_settled: true });
         }
-        let set = AccessSet::unknown(tx.tx.hash, tx.tx.gas_limit);
+        let learned = self.templates.predict(tx, ground.at.view)?;
+        let set = learned.unwrap_or_else(|| AccessSet::of_envelope(tx));
+        count(&self.sums.by_template, usize::from(set.source == AccessSource::Template));
         Ok(Expected { set: Arc::new(set), is_settled: false })
     }
 
@@ -301,9 +336,12 @@ impl Predictions {
         let set = Arc::new(set);
         // Why it cannot run may be a matter of fees, which are not among what it read.
         let cannot_run = !set.is_known() && trial.as_ref().is_none_or(|trial| trial.is_complete);
-        let record = trial.and_then(|trial| self.count_trial(tx, trial, most));
-        let reads = reads.into_iter().collect();
-        let held = Held { set: Arc::clone(&set), record, reads, environment };
+        let (record, preimages) = match trial {
+            Some(trial) => self.count_trial(tx, trial, most),
+            None => (None, Vec::new()),
+        };
+        let (reads, preimages) = (reads.into_iter().collect(), preimages.into());
+        let held = Held { set: Arc::clone(&set), record, reads, environment, preimages };
         let mut inner = self.inner.lock();
         if inner.epoch == epoch && !cannot_run {
             inner.book.put(tx.tx.hash, held);
@@ -312,12 +350,17 @@ impl Predictions {
     }
 
     /// Gives back what the run has not taken of the gas that was set aside for it.
-    fn count_trial(&self, tx: &RecoveredTransaction, trial: Trial, most: u64) -> Option<Arc<AccessRecord>> {
+    fn count_trial(
+        &self,
+        tx: &RecoveredTransaction,
+        trial: Trial,
+        most: u64,
+    ) -> (Option<Arc<AccessRecord>>, Vec<Preimage>) {
         count(&self.sums.runs, 1);
         count(&self.sums.capped, usize::from(!trial.is_complete));
         self.sums.gas.fetch_add(trial.gas, Ordering::Relaxed);
         self.inner.lock().budget.give_back(&tx.sender, most.saturating_sub(trial.gas));
-        trial.record.map(Arc::new)
+        (trial.record.map(Arc::new), trial.preimages)
     }
 
     fn held(&self, hash: &B256) -> Option<Arc<AccessSet>> {
