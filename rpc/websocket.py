@@ -42,6 +42,8 @@ class WebSocketEndpoint:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serves one connection to its end."""
+        if request.method != "GET":
+            return web.Response(status=405, text="Method Not Allowed\n")
         if not self._origins.allow(request.headers.get("Origin")):
             return web.Response(status=403, text="Forbidden\n")
         socket = web.WebSocketResponse(

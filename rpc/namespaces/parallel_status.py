@@ -97,6 +97,8 @@ class Status:
         view["tag"] = tx.tag
         if place == "pending":
             view |= _batch_of(await self._batches.current(), tx)
+            # That it is no candidate follows from what it waits for.
+            view["reason"] = reason if reason is not None else view["reason"]
         return view
 
     def _departure(self, tx_hash: bytes) -> dict[str, Json]:

@@ -149,6 +149,27 @@ async def test_a_body_without_a_length_is_cut_at_the_limit(
             assert (response.status, await response.read()) == (200, PARSE_ERROR)
 
 
+async def test_a_client_that_asks_first_is_told_to_send_its_body(serve: Serve) -> None:
+    """curl waits a second for the invitation where a body has more than a megabyte."""
+    async with serve() as server:
+        port = int((server.http_url or "").rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = (
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(ECHO)}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        writer.write(head.encode())
+        invitation = await reader.readuntil(b"\r\n\r\n")
+        writer.write(ECHO)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readexactly(len(ECHOED))
+        writer.close()
+
+    assert invitation == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body == ECHOED
+
+
 async def test_a_slow_body_times_out(serve: Serve) -> None:
     """A client that promises more than it sends is answered and not waited for."""
     async with serve(http(read_timeout_s=0.05)) as server:

@@ -58,6 +58,18 @@ async def test_status_of_a_transaction_says_where_it_stands_and_why(dev: Dev) ->
     assert (standing["status"], standing["blockNumber"]) == ("mined", "0x1")
 
 
+async def test_the_reason_of_a_pending_transaction_is_what_it_waits_for(dev: Dev) -> None:
+    """And not that it is no candidate, which follows from it."""
+    (cheap,) = await send(dev, signed(ALICE, maxFeePerGas=1, maxPriorityFeePerGas=1))
+    base_fee = int(await dev.ask("eth_baseFee"), 16)
+
+    standing = await dev.ask("parallel_status", {"hash": cheap})
+
+    assert (standing["status"], standing["batchId"]) == ("pending", None)
+    assert standing["reason"] == f"fee cap below base fee: max fee per gas 1, base fee {base_fee}"
+    assert [each["name"] for each in standing["conditions"]] == ["feeCapBelowBaseFee"]
+
+
 async def test_status_of_a_sender(dev: Dev) -> None:
     """Its next nonce, what is executable, and what waits for what."""
     first, gapped = await send(dev, signed(ALICE), signed(ALICE, nonce=2))

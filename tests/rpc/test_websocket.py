@@ -93,6 +93,21 @@ async def test_origins_are_checked(
             assert caught.value.status == 403
 
 
+async def test_only_a_get_is_upgraded(serve: Serve, session: aiohttp.ClientSession) -> None:
+    """Anything else with the headers of a handshake is 405."""
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    async with (
+        serve() as server,
+        session.post(server.http_url or "", headers=headers) as response,
+    ):
+        assert (response.status, await response.text()) == (405, "Method Not Allowed\n")
+
+
 async def test_host_names_are_not_checked(serve: Serve, session: aiohttp.ClientSession) -> None:
     """As in geth, virtual hosts are a matter of HTTP."""
     async with serve() as server, session.ws_connect(url(server), headers={"Host": "evil.example"}) as socket:
