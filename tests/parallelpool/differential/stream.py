@@ -32,6 +32,8 @@ TYPES: Final = (0, 0, 1, 2, 2, 2, 2)
 
 MAX_SIZE: Final = 131_072
 
+KEYS: Final = {key.address: key for key in EVERYBODY}
+
 
 class Stream:
     """Bytes to submit, one transaction after another."""
@@ -131,11 +133,10 @@ class Stream:
 
     def gap_filler(self) -> bytes:
         """The nonce that somebody's queue waits for."""
-        queued = [pooled for pooled in self._pool.pooled() if pooled.nonce > self._pool.nonce(pooled.sender)]
+        queued = [pooled for pooled in self._own() if pooled.nonce > self._pool.nonce(pooled.sender)]
         if not queued:
             return self.gapped()
-        chosen = self._random.choice(queued)
-        key = next(key for key in EVERYBODY if key.address == chosen.sender)
+        key = self._key(self._random.choice(queued))
         return self.draft(key, self.nonce(key)).raw
 
     def replacement(self) -> bytes:
@@ -325,11 +326,15 @@ class Stream:
     # ------------------------------------------------------------------ parts
 
     def _pooled(self) -> PooledTransaction | None:
-        pooled = self._pool.pooled()
+        pooled = self._own()
         return self._random.choice(pooled) if pooled else None
 
+    def _own(self) -> list[PooledTransaction]:
+        """Of the stream's accounts: a reorg may leave others' in the pool."""
+        return [pooled for pooled in self._pool.pooled() if pooled.sender in KEYS]
+
     def _key(self, pooled: PooledTransaction) -> Key:
-        return next(key for key in EVERYBODY if key.address == pooled.sender)
+        return KEYS[pooled.sender]
 
     def _underbids(self, raw: bytes) -> bool:
         (tx,) = decode_transactions(workers(), [raw], CHAIN_ID, None)

@@ -52,6 +52,7 @@ LONG: Final = (
 REFUSALS: Final = (
     "already known",
     "authority already reserved",
+    "future transaction tries to replace pending",
     "gapped-nonce tx from delegated accounts",
     "in-flight transaction limit reached for delegated accounts",
     "insufficient funds for gas * price + value",
@@ -72,6 +73,7 @@ REFUSALS: Final = (
     "transaction gas limit too high (cap",
     "transaction gas price below minimum",
     "transaction type not supported",
+    "transaction underpriced",
 )
 """What a long stream must have been answered, up to the first colon."""
 
