@@ -8,7 +8,7 @@ use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use devchain::{SENDER, build, creation, deploying, open, seal, transaction, with_gas};
+use devchain::{SENDER, build, creation, deploying, listing, open, seal, transaction, with_gas};
 use parallelpool_core::access::{Access, AccessSource, Field, Location};
 use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock, Chain};
@@ -221,6 +221,27 @@ fn what_a_sender_says_is_not_taken_for_knowledge() {
     let found = predict(&chain, &[tagged, rival]);
     let slot = Location { address: contracts[0], field: Field::Storage(U256::ZERO) };
     assert!(found[0].set.conflicts(&found[1].set).any(|conflict| conflict.location == slot));
+}
+
+#[test]
+fn a_false_access_list_costs_its_sender_gas_and_changes_no_batch_and_no_state() {
+    let (chain, contracts) = chain(&[&COUNT]);
+    let elsewhere = (Address::repeat_byte(0xee), U256::from(7));
+    let liars = [1, 2].map(|nonce| listing(nonce, contracts[0], &[elsewhere]));
+    let honest = transaction(1, Some(contracts[0]), 0, &[]);
+    let known = chain.known_accesses(&liars).expect("the state can be read");
+    assert_eq!(sources(&known), [AccessSource::List; 2]);
+    assert!(known.iter().all(|one| !one.set.is_known()), "so it goes sequential");
+
+    let found = predict(&chain, &liars);
+    let slot = Location { address: contracts[0], field: Field::Storage(U256::ZERO) };
+    assert!(found[0].set.conflicts(&found[1].set).any(|conflict| conflict.location == slot));
+    assert!(found.iter().all(|one| one.set.accesses.keys().all(|at| at.address != elsewhere.0)));
+    assert!(found[0].set.gas_used > predict(&chain, &[honest])[0].set.gas_used);
+    let parallel = built_by(&chain, &liars, Mode::Parallel);
+    let serial = built_by(&chain, &liars, Mode::Serial);
+    assert_eq!(parallel.block.block.hash, serial.block.block.hash);
+    assert_eq!(parallel.included.len(), 2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alloy_primitives::{address, hex};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock, Chain, ChainOptions};
 use parallelpool_core::primitives::{Address, Bytes, U256};
 use parallelpool_core::store::Durability;
-use parallelpool_core::tx::{SharedTransaction, Transaction};
+use parallelpool_core::tx::{AccessListItem, SharedTransaction, Transaction};
 use parallelpool_core::workers::Workers;
 
 /// A directory that is gone when this is dropped.
@@ -57,6 +57,15 @@ pub(crate) fn transaction(nonce: u64, to: Option<Address>, value: u64, data: &[u
 /// One with this gas limit.
 pub(crate) fn with_gas(nonce: u64, to: Option<Address>, data: &[u8], gas_limit: u64) -> SharedTransaction {
     signed(Transaction { gas_limit, ..unsigned(nonce, to, data) })
+}
+
+/// One that brings an access list.
+pub(crate) fn listing(nonce: u64, to: Address, slots: &[(Address, U256)]) -> SharedTransaction {
+    let item = |(address, slot): &(Address, U256)| AccessListItem {
+        address: *address,
+        storage_keys: vec![(*slot).into()],
+    };
+    signed(Transaction { access_list: slots.iter().map(item).collect(), ..unsigned(nonce, Some(to), &[]) })
 }
 
 fn signed(tx: Transaction) -> SharedTransaction {
