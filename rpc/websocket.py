@@ -6,6 +6,7 @@ Origins are checked, virtual hosts are not, as in geth. A message above the limi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rpc.settings import WebSocketSettings
 
 CLOSE_TIMEOUT_S: Final = 2.0
+"""How long a client may take to hear and answer the goodbye."""
 
 
 class WebSocketEndpoint:
@@ -34,7 +36,7 @@ class WebSocketEndpoint:
         self._make_connection = make_connection
         self._is_operator = is_operator
         self._origins = Origins(settings.origins)
-        self._open: set[web.WebSocketResponse] = set()
+        self._open: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
 
     def __len__(self) -> int:
         """Connections open now."""
@@ -53,18 +55,16 @@ class WebSocketEndpoint:
             timeout=CLOSE_TIMEOUT_S,
         )
         await socket.prepare(request)
-        self._open.add(socket)
+        self._open[socket] = request.transport
         try:
             await self._make_connection(self._wire(request, socket)).serve()
         finally:
-            self._open.discard(socket)
-            await socket.close()
+            await _say_goodbye(socket, self._open.pop(socket))
         return socket
 
     async def close(self) -> None:
         """Says goodbye to all clients."""
-        for socket in tuple(self._open):
-            await socket.close(code=WSCloseCode.OK)
+        await asyncio.gather(*(_say_goodbye(*each) for each in self._open.items()))
 
     def _wire(self, request: web.BaseRequest, socket: web.WebSocketResponse) -> Wire:
         async def receive() -> bytes | None:
@@ -81,6 +81,16 @@ class WebSocketEndpoint:
         address = request.remote or ""
         is_operator = self._is_operator(address)
         return Wire("ws", address, self._settings.modules, is_operator, receive, send, is_stream=False)
+
+
+async def _say_goodbye(socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+    """Closes the connection; who does not read hears nothing of it, and is not waited for."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await socket.close(code=WSCloseCode.OK)
+    except TimeoutError:
+        if transport is not None:
+            transport.abort()
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:

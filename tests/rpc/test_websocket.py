@@ -191,6 +191,26 @@ async def test_shutdown_says_goodbye(serve: Serve, session: aiohttp.ClientSessio
     assert server.statistics().websocket_connections == 0
 
 
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(serve: Serve) -> None:
+    """Its connection is cut off, though more waits for it than the system takes."""
+    handshake = (
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    message = json.dumps(call("test_large", hex(16 * 1024 * 1024))).encode()
+    frame = b"\x81" + bytes([0x80 | len(message)]) + bytes(4) + message
+    assert len(message) < 126
+    async with asyncio.timeout(60), serve() as server:
+        port = int((server.http_url or "").rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
+        writer.write(handshake)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame)
+        await reader.read(1)  # the answer is on its way, and nobody reads on
+
+    writer.transport.abort()
+
+
 async def test_modules_are_those_of_the_websocket(serve: Serve, session: aiohttp.ClientSession) -> None:
     """HTTP may offer more than WebSocket does on the same port."""
     chosen = settings(
