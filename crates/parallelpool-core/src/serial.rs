@@ -94,7 +94,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
     let changes = if job.options.keep_transaction_changes || job.options.keep_touched {
         course.run(Separately::new(job, state))?
     } else {
-        course.run(BlockRun::new(job, state))?
+        course.run(BlockRun::new(job, state, job.transactions))?
     };
     let count = course.included.len();
     let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -123,7 +123,7 @@ pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteEr
 }
 
 /// A state that moves on by one transaction at a time.
-trait Succession {
+pub(crate) trait Succession {
     /// Executes the next transaction; an invalid one changes nothing.
     fn execute(&mut self, tx: &RecoveredTransaction) -> Result<Result<Done, InvalidTransaction>, CoreError>;
     /// Whether it could be executed next.
@@ -133,7 +133,7 @@ trait Succession {
 }
 
 #[derive(Default)]
-struct Changes {
+pub(crate) struct Changes {
     total: StateChanges,
     by_transaction: Vec<StateChanges>,
     touched: Vec<Vec<TouchedAccount>>,
@@ -171,7 +171,7 @@ impl<'a> Course<'a> {
                     Caller::Build(_) => break,
                 }
             }
-            match self.next(&mut state, tx)? {
+            match next(self.job, &self.ledger, &mut state, tx)? {
                 Ok(done) => {
                     self.take_in(tx, done);
                     self.included.push(index);
@@ -198,21 +198,6 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn next(
-        &self,
-        state: &mut impl Succession,
-        tx: &RecoveredTransaction,
-    ) -> Result<Result<Done, InvalidTransaction>, CoreError> {
-        let Err(no_room) = self.ledger.room_for(tx) else { return state.execute(tx) };
-        match self.job.caller {
-            Caller::Build(_) => Ok(Err(no_room)),
-            Caller::Import => {
-                let verdict = self.ledger.verdict(tx, state.check(tx)?);
-                Ok(Err(verdict.err().unwrap_or(no_room)))
-            }
-        }
-    }
-
     fn refuse(
         &mut self,
         index: usize,
@@ -227,6 +212,23 @@ impl<'a> Course<'a> {
                 self.left_out.push(LeftOut { candidate: index, reason });
                 Ok(())
             }
+        }
+    }
+}
+
+/// Executes the transaction that follows what `ledger` has taken in, or says why it cannot be.
+pub(crate) fn next(
+    job: &Job<'_>,
+    ledger: &Ledger,
+    state: &mut impl Succession,
+    tx: &RecoveredTransaction,
+) -> Result<Result<Done, InvalidTransaction>, CoreError> {
+    let Err(no_room) = ledger.room_for(tx) else { return state.execute(tx) };
+    match job.caller {
+        Caller::Build(_) => Ok(Err(no_room)),
+        Caller::Import => {
+            let verdict = ledger.verdict(tx, state.check(tx)?);
+            Ok(Err(verdict.err().unwrap_or(no_room)))
         }
     }
 }

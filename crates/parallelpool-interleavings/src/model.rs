@@ -37,7 +37,11 @@ struct Executed {
 pub fn run(shape: &Shape, workers: usize) {
     let edges = shape.edges.iter().map(|edges| Edges::from_slice(edges));
     let run = Arc::new(Run {
-        schedule: Schedule::new(edges.zip(shape.transfers.iter().copied()), shape.windows[0]),
+        schedule: Schedule::new(
+            edges.zip(shape.transfers.iter().copied()),
+            shape.early.clone(),
+            shape.windows[0],
+        ),
         seat: Mutex::new(0),
         executed: shape.edges.iter().map(|_| Executed::default()).collect(),
         shape: shape.clone(),
@@ -60,6 +64,9 @@ pub fn run(shape: &Shape, workers: usize) {
 impl Run {
     fn work(&self) {
         let mut own = None;
+        if !self.schedule.is_open() {
+            self.commit();
+        }
         loop {
             let claim = self.schedule.claim(own.take());
             if self.panics(claim) {
@@ -170,11 +177,38 @@ impl Run {
                 assert!(length > 0, "{index} is committed and was not handed over");
                 self.commit_some(&mut commits, index, length);
             }
+            self.run_in_order(&mut commits);
             drop(commits);
             publish_before_looking();
             if self.schedule.committable().is_none() {
                 return;
             }
+        }
+    }
+
+    /// As the committer's: ranges on one journal, each claimed when the one before has run.
+    fn run_in_order(&self, commits: &mut u32) {
+        let first = self.schedule.frontier();
+        let mut end = first;
+        while self.shape.in_order > 0
+            && self.window(*commits) == 1
+            && !self.schedule.is_stopped()
+            && let Some(range) = self.schedule.claim_in_order(end, self.shape.in_order)
+        {
+            if matches!(self.shape.ending, Ending::Panicked(index) if range.contains(&index)) {
+                // It unwinds past the journal: nothing of the range is committed.
+                return self.schedule.stop();
+            }
+            end = range.end;
+            range.for_each(|index| self.execute(index));
+            // Whether there is another one depends on what was seen.
+            if end % 3 == 0 {
+                break;
+            }
+        }
+        if first < end {
+            self.schedule.have_run(first..end);
+            self.commit_some(commits, first, end - first);
         }
     }
 
@@ -202,9 +236,11 @@ impl Run {
                 assert_eq!(commits as usize, self.executed.len(), "workers left before all was committed");
             }
             Ending::Refused(index) => {
-                // A stretch of transfers is committed whole or not at all.
+                // A stretch of transfers or a range in order is committed whole or not at all.
                 let between = &self.shape.transfers[commits as usize..index as usize];
-                assert!(between.iter().all(|is_transfer| *is_transfer), "left before the refused one");
+                let in_order = self.shape.in_order > 0;
+                let may_be_left = |is_transfer: &bool| *is_transfer || in_order;
+                assert!(between.iter().all(may_be_left), "left before the refused one");
             }
             Ending::Panicked(index) => assert!(commits <= index, "what never ran was committed"),
         }

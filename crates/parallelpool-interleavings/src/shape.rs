@@ -9,6 +9,10 @@ pub struct Shape {
     pub transfers: Vec<bool>,
     /// Those that look like a transfer and are none.
     pub disguised: Vec<u32>,
+    /// Those that should begin before their turn, in this order. None of them is a transfer.
+    pub early: Vec<u32>,
+    /// How many the committer runs in order at once while the window is one; 0: none.
+    pub in_order: u32,
     /// How far ahead workers may go, after each commit in turn.
     pub windows: Vec<u32>,
     pub ending: Ending,
@@ -39,6 +43,8 @@ impl Shape {
             edges: vec![Vec::new(); transactions],
             transfers: vec![false; transactions],
             disguised: Vec::new(),
+            early: Vec::new(),
+            in_order: 0,
             windows: vec![transactions as u32],
             ending: Ending::Whole,
             hand_on: true,
@@ -68,6 +74,18 @@ impl Shape {
             self.transfers[*index as usize] = true;
         }
         self.disguised = disguised.to_vec();
+        self
+    }
+
+    /// The same with transactions that should begin early.
+    pub fn with_early(mut self, early: &[u32]) -> Self {
+        self.early = early.to_vec();
+        self
+    }
+
+    /// The same with ranges of so many that the committer runs in order.
+    pub fn with_in_order(mut self, count: u32) -> Self {
+        self.in_order = count;
         self
     }
 

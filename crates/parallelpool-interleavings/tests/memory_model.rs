@@ -30,6 +30,8 @@ fn blocks() -> Vec<(Shape, usize, usize)> {
         (Shape::independent(3).with_transfers(&[0, 1, 2], &[1]), 2, 2),
         (Shape::chain(2).with_windows(&[1]), 2, 2),
         (Shape::independent(2).with_windows(&[1, 2]), 2, 2),
+        (Shape::independent(2).with_early(&[1]), 2, 2),
+        (Shape::independent(3).with_windows(&[1]).with_in_order(2), 2, 2),
     ]
 }
 

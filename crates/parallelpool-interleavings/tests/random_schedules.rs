@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use parallelpool_interleavings::shape::{Ending, Shape};
 use parallelpool_interleavings::*;
 use rand::rngs::SmallRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, FailurePersistence, Runner};
@@ -39,6 +39,13 @@ fn block(seed: u64) -> (Shape, usize) {
     };
     let shape = Shape {
         edges: (0..count).map(|index| edges(index, &mut random)).collect(),
+        early: {
+            let mut early: Vec<u32> =
+                (0..count).filter(|index| !is_transfer(*index) && random.random_bool(0.2)).collect();
+            early.shuffle(&mut random);
+            early
+        },
+        in_order: *[0, 1, 3, 20].choose(&mut random).expect("not empty"),
         disguised,
         windows: (0..5).map(|_| *[1, 1, 2, 3, 16].choose(&mut random).expect("not empty")).collect(),
         ending: match random.random_range(0..8) {
@@ -143,6 +150,10 @@ finds! {
     a_missing_look_under_the_lock_is_found: shuttle_no_look_under_the_lock;
     successors_taken_too_early_are_found: shuttle_successors_taken_too_early;
     a_torn_claim_is_found: shuttle_torn_claim;
+    a_torn_claim_of_a_range_is_found: shuttle_torn_range;
+    an_early_one_that_two_take_is_found: shuttle_taken_twice;
+    a_range_that_passes_over_an_early_one_is_found: shuttle_range_over_early;
+    a_range_that_nobody_is_told_of_is_found: shuttle_untold_range;
     a_silent_advance_is_found: shuttle_silent_advance;
     a_silent_stop_is_found: shuttle_silent_stop;
     a_missing_look_after_the_seat_is_found: shuttle_no_look_after_the_seat;

@@ -11,6 +11,8 @@ fn small_blocks_are_committed_by_real_threads() {
         Shape::independent(4).with_windows(&[2, 1]),
         Shape::independent(5).with_transfers(&[1, 2, 3], &[2]),
         Shape::meeting(),
+        Shape::chain(4).with_early(&[3, 1]),
+        Shape::chain(5).with_windows(&[1, 1, 2]).with_in_order(2),
         Shape::chain(3).with_ending(Ending::Refused(1)),
         Shape::chain(3).with_ending(Ending::Panicked(2)),
     ];

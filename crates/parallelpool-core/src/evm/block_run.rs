@@ -18,6 +18,7 @@ use revm::primitives::hash_map::Entry;
 use revm::state::{Account as JournalAccount, AccountId, AccountInfo, AccountStatus, TransactionId};
 
 use super::failure::Failure;
+use super::slot_trace::SlotTrace;
 use super::{CallOptions, Context, Evm, ExecutionDatabase, TxResult, credit, validation, writes};
 use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::{Fork, Rules};
@@ -28,7 +29,7 @@ use crate::state::database::account_info;
 use crate::state::overlay::{canonical_change, new_code_hash};
 use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
 use crate::transfers::{Outcome, Plain, Transfer, TransferRules};
-use crate::tx::RecoveredTransaction;
+use crate::tx::{RecoveredTransaction, SharedTransaction};
 
 /// A view that remembers what it answered: the values from before the block.
 #[derive(Debug)]
@@ -193,9 +194,9 @@ pub(crate) enum Done {
 }
 
 impl<'a, V: StateView> BlockRun<'a, V> {
-    /// A run of the job's transactions, which are looked at to make room for what they will load.
-    pub(crate) fn new(job: &'a Job<'a>, view: V) -> Self {
-        let Job { rules, block, transactions, options, .. } = job;
+    /// A run of some of the job's transactions, which are looked at to make room for what they will load.
+    pub(crate) fn new(job: &'a Job<'a>, view: V, transactions: &[SharedTransaction]) -> Self {
+        let Job { rules, block, options, .. } = job;
         let expected = transactions.iter().map(|tx| 1 + usize::from(names_another(tx))).sum();
         let database = RememberingDatabase {
             view,
@@ -332,6 +333,16 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         valid_or_refused(verdict.map(drop))
     }
 
+    /// From now on transactions leave which slots they used, for [`Self::take_slots`]; or no longer.
+    pub(crate) fn trace_slots(&mut self, is_on: bool) {
+        self.evm.machine.ctx.chain.slots = is_on.then(SlotTrace::default);
+    }
+
+    /// The slots of the last transaction; none where they are not traced.
+    pub(crate) fn take_slots(&mut self) -> Option<SlotTrace> {
+        self.evm.machine.ctx.chain.slots.as_mut().map(std::mem::take)
+    }
+
     /// The true changes of the whole run, and what is to be dropped.
     pub(crate) fn into_changes(self) -> Result<(StateChanges, Remains), StateError> {
         let journal = self.evm.machine.ctx.journaled_state;
@@ -430,6 +441,9 @@ pub(super) fn settle<D: ExecutionDatabase>(context: &mut Context<D>) {
     let paid = (!context.chain.fee.is_zero()).then_some(context.block.beneficiary);
     let busy = context.tx.to.filter(|_| context.chain.runs_code);
     let journal = &mut context.journaled_state.inner;
+    if let Some(slots) = &mut context.chain.slots {
+        slots.note(&journal.journal);
+    }
     let clears_empty = journal.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
     let keeps_balance = journal.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
     for entry in &journal.journal {

@@ -17,6 +17,7 @@ mod halt;
 mod handler;
 mod observations;
 mod preimages;
+mod slot_trace;
 mod storage_metering;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use self::deadline::Limit;
 pub use self::environment::blob_base_fee;
 pub use self::observations::{Observations, environment as environment_reads};
 pub use self::preimages::Preimage;
+pub(crate) use self::slot_trace::SlotTrace;
 pub use self::validation::CallOptions;
 
 /// What the EVM asks of a state. Beyond revm's [`Database`] it must know whether an account has
@@ -187,6 +189,8 @@ struct Chain {
     keeps_journal: bool,
     /// The outermost frame is a call that found code, its own or a delegate's.
     runs_code: bool,
+    /// Where a transaction on a journal that is kept leaves which slots it used, if anybody asks.
+    slots: Option<SlotTrace>,
     watch: Watch,
 }
 
@@ -244,6 +248,7 @@ impl<D: ExecutionDatabase> Evm<D> {
                 fee: U256::ZERO,
                 keeps_journal: false,
                 runs_code: false,
+                slots: None,
                 watch: Watch::default(),
             },
             local: LocalContext::default(),

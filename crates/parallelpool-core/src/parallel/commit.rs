@@ -3,13 +3,15 @@
 //!
 //! Whatever it decides rests on committed state only, so its verdicts are those of serial execution.
 
+mod in_order;
+
 use std::time::Duration;
 
 use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
 use super::window::Window;
 use super::{Executed, Memory, Speculation, Transfer, Worker};
-use crate::block::{Abort, ExecutionStatistics, InvalidTransaction, LeftOut, MOST_ABORTS};
+use crate::block::{Abort, ExecutionStatistics, InvalidTransaction, LeftOut, MOST_ABORTS, Remains};
 use crate::error::{CoreError, StateError};
 use crate::evm::{AccountWrite, TouchedAccount, TxExecution, TxResult};
 use crate::executor::ExecuteError;
@@ -34,6 +36,12 @@ pub(super) struct Committer<'a> {
     transaction_touched: Vec<Vec<TouchedAccount>>,
     statistics: ExecutionStatistics,
     window: Window,
+    /// Whether transactions may share a journal while the window is one.
+    shares_journal: bool,
+    /// What those did that ended the block on one, apart from accounts that earlier ones used.
+    last_changes: StateChanges,
+    /// Journals that are done with.
+    remains: Vec<Remains>,
     shadow: Option<Shadow<'a>>,
     failure: Option<ExecuteError>,
     ended_early: bool,
@@ -61,8 +69,14 @@ impl<'a> Committer<'a> {
         memory: &Memory<'a>,
         state: &'a dyn StateView,
         workers: usize,
+        short_cuts: bool,
     ) -> Self {
         let count = job.transactions.len();
+        let options = job.options;
+        // What each did by itself does not show on a shared journal, and records are cheaper still.
+        let wants_each = options.recheck || options.keep_transaction_changes || options.keep_touched;
+        let reuses = options.techniques.reuse && !options.records.is_empty();
+        let shares_journal = options.techniques.adaptive_window && !wants_each && !reuses;
         let statistics = ExecutionStatistics {
             parallel: true,
             executions_per_transaction: Vec::with_capacity(count),
@@ -79,7 +93,14 @@ impl<'a> Committer<'a> {
             transaction_changes: Vec::new(),
             transaction_touched: Vec::new(),
             statistics,
-            window: Window::new(workers, job.options.techniques.adaptive_window),
+            window: if workers == 1 && shares_journal && !short_cuts {
+                Window::closed()
+            } else {
+                Window::new(workers, options.techniques.adaptive_window)
+            },
+            shares_journal,
+            last_changes: StateChanges::default(),
+            remains: Vec::new(),
             shadow: job.options.recheck.then(|| Shadow::new(job, state)),
             failure: None,
             ended_early: false,
@@ -89,6 +110,12 @@ impl<'a> Committer<'a> {
     /// How far ahead of the frontier workers may go.
     pub(super) fn window(&self) -> u32 {
         self.window.size()
+    }
+
+    /// The window is one at first, for so many transactions.
+    #[cfg(test)]
+    pub(super) fn rest_first(&mut self, transactions: u32) {
+        self.window = Window::resting(transactions);
     }
 
     /// The block ends with this error.
@@ -170,7 +197,7 @@ impl<'a> Committer<'a> {
         if let Err(reason) = self.room_while_building(index) {
             return self.refuse(index, reason);
         }
-        self.window.observe(false);
+        self.window.observe_in_order(1);
         let run = speculation.run_at_frontier(worker, index);
         self.settle(speculation, index, run, Written::Nowhere, 1)
     }
@@ -283,7 +310,7 @@ impl<'a> Committer<'a> {
         if let Some(error) = self.failure {
             return Err(error);
         }
-        let changes = memory.changes(end, share)?;
+        let changes = joined(memory.changes(end, share)?, self.last_changes);
         if let Some(shadow) = self.shadow {
             shadow.compare_changes(&changes)?;
         }
@@ -294,7 +321,7 @@ impl<'a> Committer<'a> {
             changes,
             transaction_changes: self.transaction_changes,
             transaction_touched: self.transaction_touched,
-            remains: Default::default(),
+            remains: Remains::of(self.remains),
             statistics: self.statistics,
         })
     }
@@ -414,6 +441,16 @@ fn first_changed(memory: &Memory<'_>, index: u32, executed: &Executed) -> Result
         Some(reads) => reads.first_changed(memory, index),
         None => Ok(None),
     }
+}
+
+/// Two sets of changes that have no account in common.
+fn joined(mut one: StateChanges, mut other: StateChanges) -> StateChanges {
+    if one.accounts.len() < other.accounts.len() {
+        std::mem::swap(&mut one, &mut other);
+    }
+    one.accounts.extend(other.accounts);
+    one.codes.extend(other.codes);
+    one
 }
 
 /// A transfer in the form of an execution.

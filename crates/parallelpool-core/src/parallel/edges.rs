@@ -4,8 +4,9 @@
 //! run before it does. All of it is order and nothing else: a wrong edge costs time, a missing one
 //! a second execution.
 
+use std::hash::BuildHasher;
+
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::primitives::Address;
@@ -13,6 +14,9 @@ use crate::tx::SharedTransaction;
 
 /// Edges kept per transaction: hints come from strangers, and the latest are worth the most.
 const MOST_EDGES: usize = 8;
+
+/// Senders that are remembered. Whoever is forgotten was seen so long ago that its transaction has run.
+const PLACES: usize = 1_024;
 
 /// Earlier indices, descending, none twice.
 pub(super) type Edges = SmallVec<[u32; 2]>;
@@ -25,12 +29,16 @@ pub(super) fn predict(
     is_transfer: &[bool],
 ) -> Vec<Edges> {
     // Who calls a contract twice mostly meets what it left there.
-    let mut callers = HashMap::<Address, u32, RandomState>::default();
+    let hasher = RandomState::default();
+    let places = transactions.len().next_power_of_two().min(PLACES);
+    let mut callers: Vec<Option<(Address, u32)>> = vec![None; places];
     let mut edges = Vec::with_capacity(transactions.len());
     for (index, tx) in (0u32..).zip(transactions) {
         let mut own = Edges::new();
         if !is_transfer[index as usize] {
-            own.extend(callers.insert(tx.sender, index));
+            let place = hasher.hash_one(tx.sender) as usize % places;
+            let last = callers[place].replace((tx.sender, index));
+            own.extend(last.filter(|(sender, _)| *sender == tx.sender).map(|(_, index)| index));
         }
         if let Some(hinted) = hints.get(index as usize) {
             own.extend(hinted.iter().copied().filter(|hint| *hint < index).take(8 * MOST_EDGES));

@@ -1,7 +1,10 @@
-//! Whether a block is expected to be done sooner here than in order, by the looks of it.
+//! What a block is expected to take, by the looks of it: whether it is done sooner here than in order, and
+//! which calls should begin before their turn.
 //!
-//! In: transactions and threads. Out: a guess that costs some nanoseconds per transaction and decides
+//! In: transactions and threads. Out: guesses that cost some nanoseconds per transaction and decide
 //! nothing but time. The figures were measured on cores of about 3 GHz.
+
+use std::cmp::Reverse;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -9,7 +12,7 @@ use hashbrown::HashMap;
 use crate::primitives::Address;
 use crate::serial::Job;
 use crate::transfers::TransferRules;
-use crate::tx::RecoveredTransaction;
+use crate::tx::{RecoveredTransaction, SharedTransaction};
 
 /// A plain transfer by the EVM.
 const TRANSFER_SERIAL_NS: u64 = 1_500;
@@ -53,6 +56,94 @@ pub(crate) fn is_worth_it(job: &Job<'_>, threads: usize) -> bool {
     parallel < serial
 }
 
+/// Gas limits above this say nothing more about how long a call takes.
+const MOST_GAS: u64 = 10_000_000;
+/// A transfer that takes the short cut, in gas of code that takes as long.
+const TRANSFER_GAS: u64 = 3_000;
+/// A call may take so many times as long as its gas limit says beside others: precompiles do.
+const UNDERSTATED: u64 = 16;
+/// An early call is at least this part of the block.
+const LEAST_PART: u64 = 100;
+
+/// The calls that should begin before their turn, the longest first.
+///
+/// A long call near the block's end would be run by one worker while the others have nothing left to
+/// do. It is one if it may take longer than all that follows it takes the other workers. Whatever
+/// begins early reads what is outdated at its turn more often than others, so there are few: a
+/// hundred at most, each twice the average at least.
+pub(super) fn early(transactions: &[SharedTransaction], is_transfer: &[bool], threads: usize) -> Vec<u32> {
+    let others = threads.saturating_sub(1) as u64;
+    if others == 0 {
+        return Vec::new();
+    }
+    let weight = |index: usize| match is_transfer[index] {
+        true => TRANSFER_GAS,
+        false => transactions[index].tx.gas_limit.min(MOST_GAS),
+    };
+    let total: u64 = (0..transactions.len()).map(weight).sum();
+    let mut left = 0;
+    let mut early = Vec::new();
+    for index in (0..transactions.len()).rev() {
+        let own = weight(index);
+        let is_long = own * LEAST_PART >= total && own * transactions.len() as u64 >= 2 * total;
+        if is_long && !is_transfer[index] && own * UNDERSTATED * others > left {
+            early.push((own, index as u32));
+        }
+        left += own;
+    }
+    early.sort_unstable_by_key(|(own, index)| (Reverse(*own), *index));
+    early.into_iter().map(|(_, index)| index).collect()
+}
+
 fn expected_ns(tx: &RecoveredTransaction) -> u64 {
     CALL_NS + tx.tx.gas_limit.min(TELLING_GAS) / 2 / GAS_PER_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::parallel::tests::{account, transaction};
+
+    fn calls(gas_limits: &[u64]) -> Vec<SharedTransaction> {
+        let call = |gas_limit: &u64| {
+            let tx = transaction(account(1), 0, account(2), 0);
+            let mut tx = Arc::unwrap_or_clone(tx);
+            tx.tx.gas_limit = *gas_limit;
+            Arc::new(tx)
+        };
+        gas_limits.iter().map(call).collect()
+    }
+
+    fn early_of(gas_limits: &[u64], threads: usize) -> Vec<u32> {
+        early(&calls(gas_limits), &vec![false; gas_limits.len()], threads)
+    }
+
+    #[test]
+    fn long_calls_begin_early_where_little_follows_them() {
+        let mut limits = vec![100_000; 200];
+        (limits[0], limits[150], limits[190]) = (400_000, 500_000, 600_000);
+
+        assert_eq!(early_of(&limits, 2), [190, 150]);
+    }
+
+    #[test]
+    fn equal_calls_begin_in_order() {
+        assert_eq!(early_of(&[100_000; 50], 2), [0; 0]);
+    }
+
+    #[test]
+    fn one_worker_has_no_other_order() {
+        assert_eq!(early_of(&[21_000, 21_000, 5_000_000], 1), [0; 0]);
+        assert_eq!(early_of(&[21_000, 21_000, 5_000_000], 2), [2]);
+    }
+
+    #[test]
+    fn transfers_do_not_count_as_long() {
+        let calls = calls(&[21_000, 9_000_000, 21_000]);
+
+        assert_eq!(early(&calls, &[true, true, true], 2), [0; 0]);
+        assert_eq!(early(&calls, &[true, false, true], 2), [1]);
+    }
 }

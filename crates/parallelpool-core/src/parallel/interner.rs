@@ -132,6 +132,12 @@ impl<C: Cell> Interner<C> {
         })
     }
 
+    /// The key's id, if the key was ever seen.
+    #[inline]
+    pub(super) fn known(&self, key: C::Key) -> Option<u32> {
+        self.find(self.hasher.hash_one(key), key)
+    }
+
     /// The ids of several keys, in their order. All are looked for before any is added: that many
     /// far places in memory are waited for at once.
     pub(super) fn intern_all(&self, keys: &[C::Key], mut put: impl FnMut(u32)) {

@@ -9,7 +9,7 @@
 //! Money that is only moved does not make transactions depend on each other (`accounts`), a sender is
 //! taken to be ready (`view`), and plain transfers are not executed at all (`crate::transfers`). Edges and
 //! hints order work and decide nothing. There is no fallback: a block with nothing but conflicts
-//! shrinks the window to one and goes on in order.
+//! shrinks the window to one, and the committer goes on in order, on one journal.
 
 mod accounts;
 mod commit;
@@ -17,6 +17,7 @@ mod edges;
 mod estimate;
 mod idle;
 mod interner;
+mod lookalikes;
 mod memory;
 mod reads;
 mod recheck;
@@ -40,6 +41,7 @@ use self::schedule::{Claim, Schedule, publish_before_looking};
 pub(crate) use self::spare::SpareTables;
 use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::view::TransactionView;
+use crate::block::Remains;
 use crate::chainspec::Fork;
 use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError, StateKey};
@@ -128,16 +130,18 @@ struct Worker<'s, 'a> {
 impl<'a> Speculation<'a> {
     fn new(job: &'a Job<'a>, state: &'a dyn StateView, tables: Box<Tables>, threads: usize) -> Self {
         let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
-        let looks = |tx: &SharedTransaction| TransferRules::may_be_one(&tx.tx);
-        let is_transfer: Vec<bool> =
-            job.transactions.iter().map(|tx| transfers.is_some() && looks(tx)).collect();
+        let is_transfer = match &transfers {
+            Some(_) => lookalikes::transfers(job.transactions, state),
+            None => vec![false; job.transactions.len()],
+        };
         let edges = edges::predict(job.transactions, &job.options.dependencies, &is_transfer);
+        let early = estimate::early(job.transactions, &is_transfer, threads);
         let memory = VersionedState::new(state, tables, job.transactions.len());
-        let committer = Committer::new(job, &memory, state, threads);
+        let committer = Committer::new(job, &memory, state, threads, is_transfer.contains(&true));
         Self {
             job,
             threads,
-            schedule: Schedule::new(edges.into_iter().zip(is_transfer), committer.window()),
+            schedule: Schedule::new(edges.into_iter().zip(is_transfer), early, committer.window()),
             transfers,
             ready: job.transactions.iter().map(|_| Mutex::default()).collect(),
             committer: Mutex::new(committer),
@@ -155,6 +159,9 @@ impl<'a> Speculation<'a> {
         let mut waited = Duration::ZERO;
         let mut worker = self.worker();
         let mut own = None;
+        if !self.schedule.is_open() {
+            self.commit(&mut worker);
+        }
         loop {
             match self.schedule.claim(own.take()) {
                 Claim::Run(index) => own = self.run(&mut worker, index),
@@ -401,11 +408,28 @@ impl<'a> Speculation<'a> {
             if let Some(seated) = seated {
                 committer.was_seated(seated.elapsed(), self.schedule.frontier() - first);
             }
+            self.run_in_order(&mut committer, worker);
             drop(committer);
             publish_before_looking();
             if self.schedule.committable().is_none() {
                 return;
             }
+        }
+    }
+
+    /// Runs what follows the frontier in order while nothing is to be gained from others.
+    fn run_in_order(&self, committer: &mut Committer<'a>, worker: &mut Worker<'_, 'a>) {
+        if self.schedule.is_stopped() {
+            return;
+        }
+        match committer.execute_in_order(self) {
+            Ok(range) if range.is_empty() => (),
+            Ok(range) => {
+                self.note_activity(worker);
+                self.schedule.have_run(range.clone());
+                self.schedule.advance(range.end - range.start, committer.window());
+            }
+            Err(error) => self.after_commit(committer, 0, Err(error)),
         }
     }
 
@@ -448,6 +472,7 @@ impl<'a> Speculation<'a> {
         let ended_early = committer.has_ended_early();
         let outcome = committer.finish(&self.memory, end, share).map(|mut outcome| {
             assert!(is_whole || ended_early, "workers leave when all is committed or the block has ended");
+            outcome.remains = Remains::of((outcome.remains, self.schedule, self.ready));
             let statistics = &mut outcome.statistics;
             statistics.threads = threads;
             statistics.active_workers = self.active.into_inner();

@@ -2,9 +2,11 @@
 //!
 //! Every index is handed out exactly once: by the cursor in ascending order or, where an edge says
 //! that an earlier one should run first, when that one has run. Transfers are handed out in stretches,
-//! and further ahead than the window: they guess nothing that could turn out wrong. The transaction at the frontier can
+//! and further ahead than the window: they guess nothing that could turn out wrong. Long calls are handed out
+//! before their turn (see `super::estimate`), by whoever takes their flag. The transaction at the frontier can
 //! always be had, is running, or has run: whatever the edges say, they only lead downwards.
-//! Second executions are not handed out; the committer does them on the spot.
+//! Second executions are not handed out; the committer does them on the spot. While the window is one it
+//! takes whole ranges for itself and runs them in order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -38,7 +40,11 @@ pub(super) struct Schedule {
     window: AtomicU32,
     /// Held back for an earlier one that has not run.
     held_back: AtomicU32,
-    released: Mutex<BinaryHeap<Reverse<u32>>>,
+    /// Those that should begin before their turn, in the order in which they should.
+    early: Box<[u32]>,
+    /// All of `early` before this place were handed out or held back.
+    next_early: AtomicU32,
+    released: Mutex<Released>,
     /// Length of `released`; spares the lock.
     released_count: AtomicU32,
     stopped: AtomicBool,
@@ -50,9 +56,29 @@ struct Task {
     edges: Edges,
     /// It looks like a plain transfer.
     is_transfer: bool,
+    /// Its place among those that should begin early, or [`NOT_EARLY`].
+    rank: u32,
+    /// Of one that should begin early: whether somebody has it.
+    is_taken: AtomicBool,
     has_run: AtomicBool,
     /// Transactions held back for this one; taken when it has run.
     successors: Mutex<SmallVec<[u32; 2]>>,
+}
+
+const NOT_EARLY: u32 = u32::MAX;
+
+impl Task {
+    fn is_early(&self) -> bool {
+        self.rank != NOT_EARLY
+    }
+}
+
+/// Transactions that were handed out and did not run.
+#[derive(Debug, Default)]
+struct Released {
+    in_order: BinaryHeap<Reverse<u32>>,
+    /// Few: of those that may run far ahead the first in rank is looked for.
+    early: Vec<u32>,
 }
 
 /// What a worker should do.
@@ -69,20 +95,29 @@ pub(super) enum Claim {
 }
 
 impl Schedule {
-    /// A plan for transactions with these edges, and whether each looks like a transfer.
-    pub(super) fn new(plan: impl IntoIterator<Item = (Edges, bool)>, window: u32) -> Self {
+    /// A plan for transactions with these edges, and whether each looks like a transfer. `early`: calls
+    /// that should begin before their turn, none twice.
+    pub(super) fn new(plan: impl IntoIterator<Item = (Edges, bool)>, early: Vec<u32>, window: u32) -> Self {
         let task = |(edges, is_transfer)| Task {
             edges,
             is_transfer,
+            rank: NOT_EARLY,
+            is_taken: AtomicBool::new(false),
             has_run: AtomicBool::new(false),
             successors: Mutex::default(),
         };
+        let mut tasks: Box<[Task]> = plan.into_iter().map(task).collect();
+        for (rank, index) in (0..).zip(&early) {
+            tasks[*index as usize].rank = rank;
+        }
         Self {
-            tasks: plan.into_iter().map(task).collect(),
+            tasks,
             frontier: Padded::default(),
             cursor: Padded::default(),
             window: AtomicU32::new(window),
             held_back: AtomicU32::new(0),
+            early: early.into(),
+            next_early: AtomicU32::new(0),
             released: Mutex::default(),
             released_count: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
@@ -99,12 +134,12 @@ impl Schedule {
             }
             let end = self.window_end();
             if let Some(index) = own.take() {
-                if index < end {
+                if index < end || self.is_early_and_open(index) {
                     return Claim::Run(index);
                 }
                 self.release(index);
             }
-            if let Some(index) = self.claim_released(end) {
+            if let Some(index) = self.claim_released(end).or_else(|| self.claim_early()) {
                 return Claim::Run(index);
             }
             let next = self.cursor.0.load(Ordering::Acquire);
@@ -120,7 +155,7 @@ impl Schedule {
             if !stretch.is_empty() {
                 return Claim::Transfers(stretch.start, stretch.end);
             }
-            if !self.hold_back(next) {
+            if self.take(next) && !self.hold_back(next) {
                 return Claim::Run(next);
             }
         }
@@ -143,9 +178,37 @@ impl Schedule {
                 || next < end
                 || !self.stretch_at(next).is_empty()
                 || self.is_handed_out()
+                || (self.is_open() && self.next_early.load(Ordering::Acquire) < self.early.len() as u32)
                 || (self.released_count.load(Ordering::Acquire) > 0
-                    && self.released.lock().peek().is_some_and(|Reverse(lowest)| *lowest < end))
+                    && self.place_released(&self.released.lock(), end).is_some())
         });
+    }
+
+    /// For the committer, while the window is one: up to `most` transactions from `first` on, if nobody
+    /// has any of them. They are its own to run in order and to commit. `first` is the frontier, or the
+    /// end of such a range that is not committed yet.
+    pub(super) fn claim_in_order(&self, first: u32, most: u32) -> Option<Range<u32>> {
+        let end = first.saturating_add(most).min(self.tasks.len() as u32);
+        let tasks = &self.tasks[first as usize..end as usize];
+        let free = tasks.iter().take_while(|task| !task.is_early()).count() as u32;
+        if free == 0 || self.is_stopped() {
+            return None;
+        }
+        let (order, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+        let claimed = self.cursor.0.compare_exchange(first, first + free, order, failed);
+        claimed.is_ok().then(|| first..first + free)
+    }
+
+    /// A range of [`Self::claim_in_order`] was executed up to `end` and its writes can be read.
+    pub(super) fn have_run(&self, range: Range<u32>) {
+        // At the block's end nobody is left who could wait for one of them.
+        if range.end as usize == self.tasks.len() {
+            return;
+        }
+        for index in range {
+            let own = self.has_run(index, false);
+            debug_assert!(own.is_none(), "none was to be kept");
+        }
     }
 
     /// A transaction was executed and its writes are published. Returns the first one that waited
@@ -242,24 +305,69 @@ impl Schedule {
             && self.released_count.load(Ordering::Acquire) == 0
     }
 
+    /// Whether speculation goes on at all: what should begin early may.
+    pub(super) fn is_open(&self) -> bool {
+        self.window.load(Ordering::Acquire) > 1
+    }
+
+    fn is_early_and_open(&self, index: u32) -> bool {
+        self.tasks[index as usize].is_early() && self.is_open()
+    }
+
+    /// Whether the transaction is the caller's, who found it by the cursor or among the early ones.
+    fn take(&self, index: u32) -> bool {
+        let task = &self.tasks[index as usize];
+        !task.is_early() || !task.is_taken.swap(true, Ordering::AcqRel)
+    }
+
+    /// The next one that should begin early, however far ahead it is.
+    fn claim_early(&self) -> Option<u32> {
+        while self.is_open() {
+            let place = self.next_early.load(Ordering::Acquire);
+            let index = *self.early.get(place as usize)?;
+            let (order, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+            let is_mine = self.next_early.compare_exchange(place, place + 1, order, failed).is_ok();
+            if is_mine && self.take(index) && !self.hold_back(index) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
     fn claim_released(&self, end: u32) -> Option<u32> {
         if self.released_count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let mut released = self.released.lock();
-        let Reverse(lowest) = *released.peek()?;
-        if lowest >= end {
-            return None;
-        }
-        released.pop();
+        let index = match self.place_released(&released, end)? {
+            Some(place) => released.early.swap_remove(place),
+            None => released.in_order.pop()?.0,
+        };
         self.released_count.fetch_sub(1, Ordering::AcqRel);
-        Some(lowest)
+        Some(index)
+    }
+
+    /// Where a released transaction lies that may run: the place among the early ones, or `None` for
+    /// the lowest of the others.
+    fn place_released(&self, released: &Released, end: u32) -> Option<Option<usize>> {
+        let rank = |index: u32| self.tasks[index as usize].rank;
+        let is_open = self.is_open();
+        let may_run = released.early.iter().enumerate().filter(|(_, index)| is_open || **index < end);
+        if let Some((place, _)) = may_run.min_by_key(|(_, index)| rank(**index)) {
+            return Some(Some(place));
+        }
+        let Reverse(lowest) = released.in_order.peek()?;
+        (*lowest < end).then_some(None)
     }
 
     /// Lets any worker claim a transaction that was handed out and did not run.
     pub(super) fn release(&self, index: u32) {
         let mut released = self.released.lock();
-        released.push(Reverse(index));
+        if self.tasks[index as usize].is_early() {
+            released.early.push(index);
+        } else {
+            released.in_order.push(Reverse(index));
+        }
         self.released_count.fetch_add(1, Ordering::AcqRel);
         drop(released);
         self.idle.notify();

@@ -106,6 +106,21 @@ impl<K: Ord, V> ChangeSet<K, V> {
 }
 
 impl<K, V> ChangeSet<K, V> {
+    /// Takes out those that `is_chosen` says, of which there are few.
+    pub fn take_if(&mut self, is_chosen: impl Fn(&K) -> bool) -> Vec<(K, V)> {
+        let mut taken = Vec::new();
+        let mut place = 0;
+        while place < self.entries.len() {
+            if is_chosen(&self.entries[place].0) {
+                taken.push(self.entries.swap_remove(place));
+                self.is_ascending = false;
+            } else {
+                place += 1;
+            }
+        }
+        taken
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.entries.len()

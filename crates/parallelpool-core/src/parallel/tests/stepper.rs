@@ -20,6 +20,8 @@ use crate::record::{AccessRecord, pre_execute};
 pub(super) enum Preference {
     /// Anything, by chance.
     Random(u64),
+    /// The same, but the window is one at first, and opens after a few transactions.
+    InOrderFirst(u64),
     /// No edges, and all execute before any publishes: all read the state before the block. The last
     /// publishes first. Needs as many workers as transactions.
     Outdated,
@@ -50,10 +52,16 @@ pub(super) fn run_by_steps(
     if preference == Preference::Outdated {
         let window = speculation.committer.get_mut().window();
         let free = std::iter::repeat_n(Default::default(), job.transactions.len());
-        speculation.schedule = Schedule::new(free, window);
+        speculation.schedule = Schedule::new(free, Vec::new(), window);
     }
-    let mut random =
-        SmallRng::seed_from_u64(if let Preference::Random(seed) = preference { seed } else { 0 });
+    if let Preference::InOrderFirst(seed) = preference {
+        speculation.committer.get_mut().rest_first(1 + seed as u32 % 7);
+        speculation.schedule.advance(0, 1);
+    }
+    let mut random = SmallRng::seed_from_u64(match preference {
+        Preference::Random(seed) | Preference::InOrderFirst(seed) => seed,
+        Preference::Outdated => 0,
+    });
     let mut crew: Vec<_> =
         (0..workers).map(|_| StepWorker { worker: speculation.worker(), state: State::Idle(None) }).collect();
     // Those who found nothing to claim since anything last happened.
@@ -64,7 +72,9 @@ pub(super) fn run_by_steps(
             .collect();
         assert!(!able.is_empty(), "nobody can move: frontier {}", speculation.schedule.frontier());
         let chosen = match preference {
-            Preference::Random(_) => *able.choose(&mut random).expect("not empty"),
+            Preference::Random(_) | Preference::InOrderFirst(_) => {
+                *able.choose(&mut random).expect("not empty")
+            }
             Preference::Outdated => outdated_first(&able, &crew),
         };
         if step(&speculation, &mut crew[chosen], preference) {
@@ -150,6 +160,7 @@ fn assert_all_orders_agree(seed: u64, conflicts: &mut u64) {
     let orders = [
         (2, Preference::Random(seed)),
         (3 + seed as usize % 5, Preference::Random(!seed)),
+        (2 + seed as usize % 2, Preference::InOrderFirst(seed)),
         (world.candidates.len(), Preference::Outdated),
     ];
     for (workers, preference) in orders {

@@ -1,0 +1,209 @@
+//! Transactions in order on one journal, while the window is one.
+//!
+//! In: committed state at the frontier. Out: the receipts of a range of transactions in the ledger, and
+//! their changes in the memory of the block; a range that ends the block leaves there only what concerns
+//! accounts that others used, and the rest goes straight to the outcome. This is serial execution, down
+//! to the code that does it: nothing is logged, published or compared.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{Committer, with_missing};
+use crate::error::{CoreError, StateError};
+use crate::evm::{BlockRun, Done, SlotTrace};
+use crate::executor::ExecuteError;
+use crate::parallel::memory::AccountId;
+use crate::parallel::schedule::Schedule;
+use crate::parallel::{Memory, Speculation};
+use crate::primitives::{Address, B256, Bytecode, U256};
+use crate::serial;
+use crate::state::{Account, StateView};
+use crate::tx::RecoveredTransaction;
+
+/// Up to so many accounts are listed before a range: looking into a short list is cheaper than into the
+/// tables that all workers share.
+const MOST_KNOWN: u32 = 1_024;
+
+impl<'a> Committer<'a> {
+    /// Executes transactions from the frontier on as serial execution does, on one journal, and commits
+    /// them, as long as nothing is to be gained from others. Returns which: none where others have the
+    /// next one, or the window is open.
+    pub(in crate::parallel) fn execute_in_order(
+        &mut self,
+        speculation: &Speculation<'a>,
+    ) -> Result<Range<u32>, ExecuteError> {
+        let (memory, schedule) = (&speculation.memory, &speculation.schedule);
+        let first = schedule.frontier();
+        let Some(range) = self.claim_in_order(schedule, first) else { return Ok(first..first) };
+        let transactions = &self.job.transactions[range.start as usize..range.end as usize];
+        // What others add meanwhile was changed by nobody who is committed.
+        let known = KnownAccounts { list: memory.known_accounts(MOST_KNOWN), memory };
+        let view = InOrderView { known: &known, at: first };
+        let mut run = BlockRun::new(self.job, view, transactions);
+        let mut end = self.run_in_order(speculation, &mut run, range.clone())?;
+        let mut claimed = range.end;
+        while end == claimed
+            && let Some(range) = self.claim_in_order(schedule, end)
+        {
+            claimed = range.end;
+            end = self.run_in_order(speculation, &mut run, range)?;
+        }
+        let (mut changes, remains) = run.into_changes()?;
+        self.remains.push(remains);
+        if end as usize == self.job.transactions.len() {
+            let others = memory.split_off_known(&mut changes, |address| known.id(address).is_some())?;
+            self.last_changes = std::mem::replace(&mut changes, others);
+        }
+        memory.take_in(end.max(1) - 1, changes);
+        Ok(first..end)
+    }
+
+    fn take_in(&mut self, index: u32, tx: &RecoveredTransaction, done: Done) {
+        match done {
+            Done::Transfer { gas_used, price } => {
+                self.statistics.transfers += 1;
+                self.ledger.push_transfer(tx, gas_used, price);
+                self.note_included(index, 1);
+            }
+            Done::CheckedTransfer(result) => {
+                self.statistics.transfers += 1;
+                self.statistics.checked_transfers += 1;
+                self.include(index, tx, result, 1);
+            }
+            Done::Run(result) => self.include(index, tx, result, 1),
+        }
+    }
+
+    fn claim_in_order(&self, schedule: &Schedule, first: u32) -> Option<Range<u32>> {
+        let rest = if self.shares_journal { self.window.rest() } else { 0 };
+        if rest == 0 { None } else { schedule.claim_in_order(first, rest) }
+    }
+
+    /// A rest of the window, or what of it is free. Returns where it ended: early if the execution is to
+    /// end.
+    fn run_in_order(
+        &mut self,
+        speculation: &Speculation<'a>,
+        run: &mut BlockRun<'a, InOrderView<'_, 'a>>,
+        range: Range<u32>,
+    ) -> Result<u32, ExecuteError> {
+        let is_whole_rest = self.window.rest() == range.end - range.start;
+        let mut last = Neighbours::new(speculation.threads);
+        for index in range.clone() {
+            if self.is_interrupted() {
+                speculation.schedule.stop();
+            }
+            if speculation.schedule.is_stopped() {
+                return Ok(index);
+            }
+            let tx = &self.job.transactions[index as usize];
+            run.trace_slots(is_whole_rest && range.end - index <= LOOKED_AT);
+            self.statistics.executions += 1;
+            let verdict = serial::next(self.job, &self.ledger, run, tx);
+            last.follow(run.take_slots());
+            let verdict = verdict.map_err(|error| match error {
+                CoreError::State(error) => with_missing(speculation, error),
+                other => other,
+            });
+            match verdict? {
+                Ok(done) => self.take_in(index, tx, done),
+                Err(reason) => self.refuse(index, reason)?,
+            }
+        }
+        if is_whole_rest && 2 * last.dependent >= LOOKED_AT {
+            self.window.stay();
+        } else {
+            self.window.observe_in_order(range.end - range.start);
+        }
+        Ok(range.end)
+    }
+}
+
+/// Transactions at the end of a rest whose slots are compared.
+const LOOKED_AT: u32 = 16;
+
+/// Looks at transactions one after another, and counts those that would not go well with the others
+/// that as many workers would run at the same time.
+struct Neighbours {
+    /// The slots of the last transactions, the newest last.
+    slots: VecDeque<SlotTrace>,
+    others: usize,
+    dependent: u32,
+}
+
+impl Neighbours {
+    fn new(threads: usize) -> Self {
+        Self { slots: VecDeque::new(), others: threads - 1, dependent: 0 }
+    }
+
+    fn follow(&mut self, slots: Option<SlotTrace>) {
+        let Some(slots) = slots else { return };
+        self.dependent += u32::from(self.slots.iter().any(|earlier| slots.depends_on(earlier)));
+        self.slots.push_back(slots);
+        if self.slots.len() > self.others {
+            self.slots.pop_front();
+        }
+    }
+}
+
+/// Accounts that were used before a range.
+#[derive(Debug)]
+struct KnownAccounts<'s, 'a> {
+    memory: &'s Memory<'a>,
+    /// All of them, where they are few.
+    list: Option<HashMap<Address, AccountId, RandomState>>,
+}
+
+impl KnownAccounts<'_, '_> {
+    #[inline]
+    fn id(&self, address: &Address) -> Option<AccountId> {
+        match &self.list {
+            Some(list) => list.get(address).copied(),
+            None => self.memory.known_account(address),
+        }
+    }
+}
+
+/// Committed state at the frontier. Keeps nothing of what it is asked for: the journal does.
+#[derive(Debug, Clone, Copy)]
+struct InOrderView<'s, 'a> {
+    known: &'s KnownAccounts<'s, 'a>,
+    at: u32,
+}
+
+impl StateView for InOrderView<'_, '_> {
+    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
+        let memory = self.known.memory;
+        match self.known.id(address) {
+            Some(id) => memory.account(id, self.at),
+            None => memory.base().account(address),
+        }
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        let memory = self.known.memory;
+        match self.known.id(address) {
+            Some(id) => memory.slot_unkept(id, *slot, self.at),
+            None => memory.base().storage(address, slot),
+        }
+    }
+
+    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        let memory = self.known.memory;
+        match self.known.id(address) {
+            Some(id) => memory.has_storage(id, self.at),
+            None => memory.base().has_storage(address),
+        }
+    }
+
+    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
+        self.known.memory.code(code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        self.known.memory.block_hash(number)
+    }
+}
