@@ -15,7 +15,7 @@ use crate::block::{
 use crate::block_access_list::{BlockAccessIndex, ListCourse, WrongAccessList};
 use crate::chainspec::{ChainSpec, Rules};
 use crate::error::{CoreError, StateError};
-use crate::parallel;
+use crate::parallel::{self, Forecast};
 use crate::primitives::{B256, Bytes};
 use crate::serial::{self, Caller, Job, JobOutcome};
 use crate::state::joined::Changed;
@@ -195,24 +195,22 @@ impl Executor {
 
     /// The result of executing the transactions in order, by one thread or by all.
     fn in_order(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
-        let speculates = match job.options.mode {
-            Mode::Serial => false,
-            Mode::Parallel => true,
-            Mode::Auto => self.is_worth_sharing(job),
-        };
-        if speculates {
-            parallel::run(&*self.workers_for(job.options.threads)?, job, state)
-        } else {
-            serial::run(job, state)
+        if job.options.mode == Mode::Serial {
+            return serial::run(job, state);
         }
+        let forecast = Forecast::of(job, state);
+        if job.options.mode == Mode::Auto && !self.is_worth_sharing(job, &forecast) {
+            return serial::run(job, state);
+        }
+        parallel::run_as_forecast(&*self.workers_for(job.options.threads)?, job, state, forecast)
     }
 
-    fn is_worth_sharing(&self, job: &Job<'_>) -> bool {
+    fn is_worth_sharing(&self, job: &Job<'_>, forecast: &Forecast) -> bool {
         let threads = match job.options.threads {
             0 => self.workers.threads(),
             asked => asked,
         };
-        parallel::is_worth_it(job, threads)
+        parallel::is_worth_it(job, forecast, threads)
     }
 
     fn workers_for(&self, threads: usize) -> Result<Arc<Workers>, CoreError> {

@@ -243,7 +243,7 @@ impl<V: StateView> Succession for BlockRun<'_, V> {
     }
 
     fn into_changes(self) -> Result<Changes, StateError> {
-        let (total, remains) = self.into_changes()?;
+        let (total, remains) = self.into_changes(0)?;
         Ok(Changes { total, remains, ..Changes::default() })
     }
 }

@@ -22,7 +22,8 @@ fn explore(model: Model, shape: Shape, workers: usize, preemptions: usize) {
 /// Blocks on which each fault shows, and which sound sources must pass.
 fn blocks() -> Vec<(Shape, usize, usize)> {
     vec![
-        (Shape { in_place: false, ..Shape::chain(2) }, 2, 2),
+        (Shape { in_place: false, ..Shape::chain(2).with_early(&[1]) }, 2, 2),
+        (Shape::chain(2).with_early(&[1]), 2, 2),
         (Shape::chain(2), 2, 2),
         (Shape::independent(2), 2, 2),
         (Shape::chain(2).with_ending(Ending::Refused(0)), 2, 2),

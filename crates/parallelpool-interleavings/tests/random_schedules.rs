@@ -28,8 +28,12 @@ fn block(seed: u64) -> (Shape, usize) {
     let share = *[0.0, 0.3, 0.9].choose(&mut random).expect("not empty");
     let transfers: Vec<bool> = (0..count).map(|_| random.random_bool(share)).collect();
     let is_transfer = |index: u32| transfers[index as usize];
+    let follows = *[0.0, 0.7].choose(&mut random).expect("not empty");
     let disguised = (0..count).filter(|index| is_transfer(*index) && random.random_bool(0.3)).collect();
     let edges = |index: u32, random: &mut SmallRng| {
+        if index > 0 && !is_transfer(index) && !is_transfer(index - 1) && random.random_bool(follows) {
+            return vec![index - 1];
+        }
         let mut edges: Vec<u32> = (0..index)
             .filter(|edge| !is_transfer(index) && !is_transfer(*edge) && random.random_bool(density))
             .collect();
@@ -115,13 +119,28 @@ fn what_is_released_reaches_a_worker_that_sleeps() {
 /// has taken it off the number of those held back, and another goes to sleep on that number.
 #[test]
 fn a_worker_that_sleeps_on_what_is_over_is_woken() {
-    let shape = Shape { hand_on: false, in_place: false, ..Shape::chain(4) };
+    // With two edges they are in no run.
+    let edges = vec![vec![], vec![0], vec![1, 0], vec![2, 1]];
+    let shape = Shape { edges, hand_on: false, in_place: false, ..Shape::independent(4) };
     let silent =
         catch_unwind(|| explore_shape(shuttle_silent_end::model::run, shape.clone(), 4, 0, SCHEDULES));
     explore_shape(shuttle_as_it_is::model::run, shape, 4, 0, SCHEDULES);
 
     assert!(shuttle_silent_end::FITS, "faults.txt names text that its source no longer has");
     assert!(silent.is_err(), "no schedule left a worker asleep");
+}
+
+/// The first of a run waits for somebody who is done at once, and runs before all of its run is reserved.
+#[test]
+fn a_run_that_is_reserved_too_late_is_found() {
+    let edges = vec![vec![], vec![], vec![1, 0], vec![2]];
+    let shape = Shape { edges, in_place: false, ..Shape::independent(4) };
+    let late =
+        catch_unwind(|| explore_shape(shuttle_run_reserved_late::model::run, shape.clone(), 3, 0, SCHEDULES));
+    explore_shape(shuttle_as_it_is::model::run, shape, 3, 0, SCHEDULES);
+
+    assert!(shuttle_run_reserved_late::FITS, "faults.txt names text that its source no longer has");
+    assert!(late.is_err(), "no schedule lost the rest of the run");
 }
 
 /// Blocks after which one of the schedules finds the fault.
@@ -152,6 +171,8 @@ finds! {
     a_torn_claim_is_found: shuttle_torn_claim;
     a_torn_claim_of_a_range_is_found: shuttle_torn_range;
     an_early_one_that_two_take_is_found: shuttle_taken_twice;
+    the_rest_of_a_run_that_nobody_has_is_found: shuttle_run_left_alone;
+    a_run_that_passes_over_an_early_one_is_found: shuttle_run_over_early;
     a_range_that_passes_over_an_early_one_is_found: shuttle_range_over_early;
     a_range_that_nobody_is_told_of_is_found: shuttle_untold_range;
     a_silent_advance_is_found: shuttle_silent_advance;

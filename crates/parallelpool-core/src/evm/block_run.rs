@@ -343,14 +343,17 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         self.evm.machine.ctx.chain.slots.as_mut().map(std::mem::take)
     }
 
-    /// The true changes of the whole run, and what is to be dropped.
-    pub(crate) fn into_changes(self) -> Result<(StateChanges, Remains), StateError> {
+    /// The true changes of the whole run, and what is to be dropped. There is `room` for so many accounts
+    /// more among the changes.
+    pub(crate) fn into_changes(self, room: usize) -> Result<(StateChanges, Remains), StateError> {
         let journal = self.evm.machine.ctx.journaled_state;
         let spec = journal.inner.cfg.spec;
         let RememberingDatabase { view, loaded, slots, fees } = journal.database;
         let state = journal.inner.state;
-        let mut changes =
-            StateChanges { accounts: ChangeSet::with_capacity(state.len() + 1), ..StateChanges::default() };
+        let mut changes = StateChanges {
+            accounts: ChangeSet::with_capacity(state.len() + 1 + room),
+            ..StateChanges::default()
+        };
         if let Some(change) = fees.change() {
             changes.accounts.insert(fees.beneficiary, change);
         }

@@ -69,7 +69,7 @@ impl<'a> Committer<'a> {
         memory: &Memory<'a>,
         state: &'a dyn StateView,
         workers: usize,
-        short_cuts: bool,
+        saves_by_transfers: bool,
     ) -> Self {
         let count = job.transactions.len();
         let options = job.options;
@@ -93,7 +93,7 @@ impl<'a> Committer<'a> {
             transaction_changes: Vec::new(),
             transaction_touched: Vec::new(),
             statistics,
-            window: if workers == 1 && shares_journal && !short_cuts {
+            window: if workers == 1 && shares_journal && !saves_by_transfers {
                 Window::closed()
             } else {
                 Window::new(workers, options.techniques.adaptive_window)

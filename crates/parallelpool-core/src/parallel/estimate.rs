@@ -6,11 +6,10 @@
 
 use std::cmp::Reverse;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
-use crate::primitives::Address;
+use super::edges::{self, Edges};
+use super::lookalikes;
 use crate::serial::Job;
+use crate::state::StateView;
 use crate::transfers::TransferRules;
 use crate::tx::{RecoveredTransaction, SharedTransaction};
 
@@ -30,30 +29,79 @@ const SETTING_UP_NS: u64 = 15_000;
 /// Waking the helpers, and their first steps.
 const WAKING_NS: u64 = 25_000;
 
+/// Applying a record and comparing what it read.
+const RECORD_NS: u64 = 1_500;
+
+/// What the transactions of a block look like before any of them runs.
+#[derive(Debug)]
+pub(crate) struct Forecast {
+    /// It looks like a plain transfer.
+    pub(super) is_transfer: Vec<bool>,
+    pub(super) edges: Vec<Edges>,
+}
+
+impl Forecast {
+    pub(crate) fn of(job: &Job<'_>, state: &dyn StateView) -> Self {
+        let Job { transactions, options, .. } = job;
+        let is_transfer =
+            if options.techniques.transfers && TransferRules::new(job.rules, job.block).is_some() {
+                lookalikes::transfers(transactions, state)
+            } else {
+                vec![false; transactions.len()]
+            };
+        let edges = edges::predict(transactions, &options.dependencies, &is_transfer);
+        Self { is_transfer, edges }
+    }
+}
+
 /// Whether `threads` threads are expected to beat serial execution.
-pub(crate) fn is_worth_it(job: &Job<'_>, threads: usize) -> bool {
-    let takes_short_cuts =
-        job.options.techniques.transfers && TransferRules::new(job.rules, job.block).is_some();
-    let (mut transfers, mut calls_ns) = (0_u64, 0_u64);
-    // Calls of one sender follow each other.
-    let mut by_sender = HashMap::<Address, u64, RandomState>::default();
-    for tx in job.transactions {
-        if takes_short_cuts && TransferRules::may_be_one(&tx.tx) {
-            transfers += 1;
+pub(crate) fn is_worth_it(job: &Job<'_>, forecast: &Forecast, threads: usize) -> bool {
+    let Job { transactions, options, .. } = job;
+    let Forecast { is_transfer, edges } = forecast;
+    let mut serial = 0;
+    let mut work = Work::default();
+    for (index, tx) in transactions.iter().enumerate() {
+        if is_transfer[index] {
+            serial += TRANSFER_SERIAL_NS;
+            work.transfers_ns += TRANSFER_NS;
+            work.ends.push(0);
+            continue;
+        }
+        let own = expected_ns(tx);
+        serial += own;
+        let is_recorded = options.techniques.reuse && matches!(options.records.get(index), Some(Some(_)));
+        // What waits for others does not find what its record rests on.
+        if is_recorded && edges[index].is_empty() {
+            work.add_call(RECORD_NS, &[]);
         } else {
-            let own = expected_ns(tx);
-            calls_ns += own;
-            *by_sender.entry(tx.sender).or_default() += own;
+            work.add_call(own + own * SPECULATION_PERCENT / 100, &edges[index]);
         }
     }
-    let longest_ns = by_sender.into_values().max().unwrap_or(0);
-    let serial = calls_ns + transfers * TRANSFER_SERIAL_NS;
-    let share = |work: u64| work / threads.max(1) as u64;
-    let calls = share(calls_ns).max(longest_ns);
-    let waking = if threads > 1 { WAKING_NS } else { 0 };
-    let parallel =
-        calls + calls * SPECULATION_PERCENT / 100 + share(transfers * TRANSFER_NS) + SETTING_UP_NS + waking;
-    parallel < serial
+    work.expected_ns(threads) < serial
+}
+
+/// What is to be done, and what of it follows each other.
+#[derive(Default)]
+struct Work {
+    transfers_ns: u64,
+    calls_ns: u64,
+    /// When each transaction ends, if it waits for nothing but its edges.
+    ends: Vec<u64>,
+}
+
+impl Work {
+    fn add_call(&mut self, own: u64, edges: &[u32]) {
+        let begins = edges.iter().map(|edge| self.ends[*edge as usize]).max().unwrap_or(0);
+        self.calls_ns += own;
+        self.ends.push(begins + own);
+    }
+
+    fn expected_ns(&self, threads: usize) -> u64 {
+        let share = |work: u64| work / threads.max(1) as u64;
+        let critical_path = self.ends.iter().copied().max().unwrap_or(0);
+        let waking = if threads > 1 { WAKING_NS } else { 0 };
+        share(self.calls_ns).max(critical_path) + share(self.transfers_ns) + SETTING_UP_NS + waking
+    }
 }
 
 /// Gas limits above this say nothing more about how long a call takes.
@@ -104,7 +152,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::parallel::tests::{account, transaction};
+    use crate::block::ExecuteOptions;
+    use crate::parallel::tests::{COUNTER, account, block, job, rules, state, transaction};
+    use crate::record::pre_execute;
 
     fn calls(gas_limits: &[u64]) -> Vec<SharedTransaction> {
         let call = |gas_limit: &u64| {
@@ -145,5 +195,58 @@ mod tests {
 
         assert_eq!(early(&calls, &[true, true, true], 2), [0; 0]);
         assert_eq!(early(&calls, &[true, false, true], 2), [1]);
+    }
+
+    /// Calls of the counter, each by another sender.
+    fn counts(count: u64) -> Vec<SharedTransaction> {
+        (0..count).map(|index| transaction(account(index), 0, COUNTER, 0)).collect()
+    }
+
+    /// Whether so many threads are worth it, for calls: in blocks without short cuts all are.
+    fn pays(transactions: &[SharedTransaction], options: ExecuteOptions, threads: usize) -> bool {
+        let (rules, block) = (rules(), block());
+        let mut options = options;
+        options.techniques.transfers = false;
+        let job = job(&rules, &block, transactions, &options);
+        is_worth_it(&job, &Forecast::of(&job, &state()), threads)
+    }
+
+    #[test]
+    fn a_single_transaction_goes_in_order_whatever_it_is() {
+        let calls = calls(&[21_000, 30_000_000]);
+
+        assert!(!pays(&calls[..1], ExecuteOptions::default(), 2));
+        assert!(!pays(&calls[1..], ExecuteOptions::default(), 8));
+        assert!(!pays(&[], ExecuteOptions::default(), 8));
+    }
+
+    #[test]
+    fn a_block_that_is_one_chain_by_its_hints_goes_in_order() {
+        let calls = counts(100);
+        let hinted = |dependencies| ExecuteOptions { dependencies, ..ExecuteOptions::default() };
+        let chain: Vec<Vec<u32>> =
+            (0..100_u32).map(|index| index.checked_sub(1).into_iter().collect()).collect();
+        let pairs: Vec<Vec<u32>> =
+            (0..100_u32).map(|index| if index % 2 == 1 { vec![index - 1] } else { Vec::new() }).collect();
+
+        assert!(pays(&calls, hinted(Vec::new()), 2));
+        assert!(pays(&calls, hinted(pairs), 2));
+        assert!(!pays(&calls, hinted(chain.clone()), 2));
+        assert!(!pays(&calls, hinted(chain), 32));
+    }
+
+    #[test]
+    fn records_make_it_worth_it_for_few_calls_and_one_thread() {
+        let (rules, block, state, calls) = (rules(), block(), state(), counts(8));
+        let record = |tx| pre_execute(tx, &state, &rules, &block).expect("memory never fails").map(Arc::new);
+        let records = ExecuteOptions {
+            records: calls.iter().map(|tx| record(tx)).collect(),
+            ..ExecuteOptions::default()
+        };
+        let mut unused = records.clone();
+        unused.techniques.reuse = false;
+
+        assert!(pays(&calls, records, 1));
+        assert!(!pays(&calls, unused, 1));
     }
 }

@@ -4,9 +4,9 @@
 //! that everybody pays into is not taken for an account each time; those that come once are not, since
 //! they would be asked for twice. A wrong guess costs time: what is no transfer is handed back.
 
-use super::transfers::TransferRules;
 use crate::primitives::{Address, KECCAK_EMPTY};
 use crate::state::StateView;
+use crate::transfers::TransferRules;
 use crate::tx::SharedTransaction;
 
 /// Recipients that are remembered: few contracts are called without data in one block.

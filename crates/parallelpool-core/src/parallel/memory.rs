@@ -206,6 +206,11 @@ impl<V: StateView> VersionedState<V> {
         &self.base
     }
 
+    /// Accounts that were used so far.
+    pub(super) fn account_count(&self) -> usize {
+        self.tables.accounts.len() as usize
+    }
+
     /// The account's id, if any transaction used it so far.
     #[inline]
     pub(super) fn known_account(&self, address: &Address) -> Option<AccountId> {

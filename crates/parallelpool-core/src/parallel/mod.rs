@@ -34,7 +34,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use self::commit::Committer;
-pub(crate) use self::estimate::is_worth_it;
+pub(crate) use self::estimate::{Forecast, is_worth_it};
 use self::memory::{AccountId, Place, Tables, VersionedState};
 use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
@@ -58,6 +58,16 @@ use crate::workers::Workers;
 /// The outcome equals the serial executor's but for its statistics. With `recheck` every result is
 /// compared with a serial execution; a difference is [`CoreError::Divergence`].
 pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
+    run_as_forecast(workers, job, state, Forecast::of(job, state))
+}
+
+/// The same, with what the transactions look like.
+pub(crate) fn run_as_forecast(
+    workers: &Workers,
+    job: &Job<'_>,
+    state: &dyn StateView,
+    forecast: Forecast,
+) -> Result<JobOutcome, ExecuteError> {
     let (started, cpu) = (Instant::now(), CpuMeter::start());
     let threads = match job.options.threads {
         0 => workers.threads(),
@@ -67,7 +77,7 @@ pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<Jo
         return Err(CoreError::InvalidArgument("too many transactions for one block".into()).into());
     }
     let tables = workers.spare_tables().take();
-    let speculation = Speculation::new(job, state, tables, threads);
+    let speculation = Speculation::new(job, state, tables, threads, forecast);
     workers.run(threads.min(job.transactions.len()), |worker| cpu.count(worker, || speculation.work()));
     let (outcome, tables) = speculation.finish(threads, |work| {
         workers.run(threads, |worker| cpu.count(worker, work));
@@ -128,16 +138,20 @@ struct Worker<'s, 'a> {
 }
 
 impl<'a> Speculation<'a> {
-    fn new(job: &'a Job<'a>, state: &'a dyn StateView, tables: Box<Tables>, threads: usize) -> Self {
+    fn new(
+        job: &'a Job<'a>,
+        state: &'a dyn StateView,
+        tables: Box<Tables>,
+        threads: usize,
+        forecast: Forecast,
+    ) -> Self {
         let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
-        let is_transfer = match &transfers {
-            Some(_) => lookalikes::transfers(job.transactions, state),
-            None => vec![false; job.transactions.len()],
-        };
-        let edges = edges::predict(job.transactions, &job.options.dependencies, &is_transfer);
+        let Forecast { is_transfer, edges } = forecast;
         let early = estimate::early(job.transactions, &is_transfer, threads);
         let memory = VersionedState::new(state, tables, job.transactions.len());
-        let committer = Committer::new(job, &memory, state, threads, is_transfer.contains(&true));
+        // A lonely worker has the short cuts of transfers to gain from not running all on one journal.
+        let saves_by_transfers = 2 * is_transfer.iter().filter(|is| **is).count() >= is_transfer.len();
+        let committer = Committer::new(job, &memory, state, threads, saves_by_transfers);
         Self {
             job,
             threads,

@@ -2,9 +2,11 @@
 //!
 //! Every index is handed out exactly once: by the cursor in ascending order or, where an edge says
 //! that an earlier one should run first, when that one has run. Transfers are handed out in stretches,
-//! and further ahead than the window: they guess nothing that could turn out wrong. Long calls are handed out
-//! before their turn (see `super::estimate`), by whoever takes their flag. The transaction at the frontier can
-//! always be had, is running, or has run: whatever the edges say, they only lead downwards.
+//! and further ahead than the window: they guess nothing that could turn out wrong. Transactions that each wait for
+//! the one right before are handed out as a run, for one worker: the first of them, and each of the others to
+//! whoever has run the one before. Long calls are handed out before their turn (see `super::estimate`), by
+//! whoever takes their flag. The transaction at the frontier can always be had, is running, or has run:
+//! whatever the edges say, they only lead downwards.
 //! Second executions are not handed out; the committer does them on the spot. While the window is one it
 //! takes whole ranges for itself and runs them in order.
 
@@ -26,6 +28,8 @@ struct Padded<T>(T);
 /// Transfers in one stretch at most: the cost of handing it out is shared by many, and the other
 /// workers still get theirs.
 const STRETCH: usize = 64;
+/// Transactions in one run at most.
+const RUN: usize = 64;
 /// How far ahead of the frontier transfers are handed out.
 const TRANSFERS_AHEAD: u32 = 2_048;
 
@@ -38,7 +42,7 @@ pub(super) struct Schedule {
     /// All before it were handed out or held back.
     cursor: Padded<AtomicU32>,
     window: AtomicU32,
-    /// Held back for an earlier one that has not run.
+    /// Held back for an earlier one that has not run, whether by lock or in a run.
     held_back: AtomicU32,
     /// Those that should begin before their turn, in the order in which they should.
     early: Box<[u32]>,
@@ -56,6 +60,10 @@ struct Task {
     edges: Edges,
     /// It looks like a plain transfer.
     is_transfer: bool,
+    /// It waits for the one right before it and for no other, and none of the two is a transfer.
+    follows: bool,
+    /// It was handed out in a run, and whoever runs the one before it goes on with it.
+    is_in_run: AtomicBool,
     /// Its place among those that should begin early, or [`NOT_EARLY`].
     rank: u32,
     /// Of one that should begin early: whether somebody has it.
@@ -98,15 +106,22 @@ impl Schedule {
     /// A plan for transactions with these edges, and whether each looks like a transfer. `early`: calls
     /// that should begin before their turn, none twice.
     pub(super) fn new(plan: impl IntoIterator<Item = (Edges, bool)>, early: Vec<u32>, window: u32) -> Self {
-        let task = |(edges, is_transfer)| Task {
-            edges,
-            is_transfer,
-            rank: NOT_EARLY,
-            is_taken: AtomicBool::new(false),
-            has_run: AtomicBool::new(false),
-            successors: Mutex::default(),
+        let mut is_after_transfer = true;
+        let task = |(index, (edges, is_transfer)): (u32, (Edges, bool))| {
+            let is_after_transfer = std::mem::replace(&mut is_after_transfer, is_transfer);
+            let follows = !is_transfer && !is_after_transfer && edges[..] == [index - 1];
+            Task {
+                edges,
+                is_transfer,
+                follows,
+                is_in_run: AtomicBool::new(false),
+                rank: NOT_EARLY,
+                is_taken: AtomicBool::new(false),
+                has_run: AtomicBool::new(false),
+                successors: Mutex::default(),
+            }
         };
-        let mut tasks: Box<[Task]> = plan.into_iter().map(task).collect();
+        let mut tasks: Box<[Task]> = (0..).zip(plan).map(task).collect();
         for (rank, index) in (0..).zip(&early) {
             tasks[*index as usize].rank = rank;
         }
@@ -148,17 +163,48 @@ impl Schedule {
                 return if self.is_handed_out() { Claim::Leave } else { Claim::Wait };
             }
             let (order, failed) = (Ordering::AcqRel, Ordering::Relaxed);
-            let after = stretch.end.max(next + 1);
+            let run = if stretch.is_empty() { self.run_at(next, end) } else { 0..0 };
+            let after = stretch.end.max(run.end);
             if self.cursor.0.compare_exchange(next, after, order, failed).is_err() {
                 continue;
             }
             if !stretch.is_empty() {
                 return Claim::Transfers(stretch.start, stretch.end);
             }
+            self.reserve(next + 1..run.end);
             if self.take(next) && !self.hold_back(next) {
                 return Claim::Run(next);
             }
         }
+    }
+
+    /// The transaction `first` and those that can be handed out together with it.
+    fn run_at(&self, first: u32, end: u32) -> Range<u32> {
+        let tasks = &self.tasks[first as usize..end as usize];
+        if tasks[0].is_early() {
+            return first..first + 1;
+        }
+        let others = tasks[1..].iter().take(RUN - 1).take_while(|task| task.follows && !task.is_early());
+        first..first + 1 + others.count() as u32
+    }
+
+    /// Leaves transactions to whoever runs those before them. To be called before the first of the run
+    /// can run.
+    fn reserve(&self, others: Range<u32>) {
+        if others.is_empty() {
+            return;
+        }
+        self.held_back.fetch_add(others.end - others.start, Ordering::AcqRel);
+        for index in others {
+            // Whoever runs the one before has it from here, by whatever way.
+            self.tasks[index as usize].is_in_run.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The transaction that comes after this one in a run.
+    fn next_in_run(&self, index: u32) -> Option<u32> {
+        let next = self.tasks.get(index as usize + 1)?;
+        next.is_in_run.load(Ordering::Relaxed).then_some(index + 1)
     }
 
     /// The transfers that can be handed out together from index `first` on.
@@ -211,17 +257,19 @@ impl Schedule {
         }
     }
 
-    /// A transaction was executed and its writes are published. Returns the first one that waited
-    /// for it, for the same worker to go on with if `keep`; the others are released to all.
+    /// A transaction was executed and its writes are published. Returns the next one of its run or, if
+    /// `keep`, the first one that waited for it, for the same worker to go on with; the others are
+    /// released to all.
     pub(super) fn has_run(&self, index: u32, keep: bool) -> Option<u32> {
         let task = &self.tasks[index as usize];
         task.has_run.store(true, Ordering::Release);
         let mut successors = std::mem::take(&mut *task.successors.lock());
-        if successors.is_empty() {
+        let mut kept = self.next_in_run(index);
+        if successors.is_empty() && kept.is_none() {
             return None;
         }
         successors.sort_unstable();
-        let mut kept = None;
+        let taken = successors.len() as u32 + u32::from(kept.is_some());
         for successor in &successors {
             if self.hold_back(*successor) {
                 continue;
@@ -232,7 +280,6 @@ impl Schedule {
                 self.release(*successor);
             }
         }
-        let taken = successors.len() as u32;
         if self.held_back.fetch_sub(taken, Ordering::AcqRel) == taken {
             // The successors may all have been run and committed by now, and a worker that looked
             // in between sleeps because this number was not zero.

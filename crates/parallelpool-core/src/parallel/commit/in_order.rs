@@ -51,9 +51,12 @@ impl<'a> Committer<'a> {
             claimed = range.end;
             end = self.run_in_order(speculation, &mut run, range)?;
         }
-        let (mut changes, remains) = run.into_changes()?;
+        let ends_block = end as usize == self.job.transactions.len();
+        // What earlier ones changed is added in the end, and many changes are dear to move.
+        let room = if ends_block { memory.account_count() } else { 0 };
+        let (mut changes, remains) = run.into_changes(room)?;
         self.remains.push(remains);
-        if end as usize == self.job.transactions.len() {
+        if ends_block {
             let others = memory.split_off_known(&mut changes, |address| known.id(address).is_some())?;
             self.last_changes = std::mem::replace(&mut changes, others);
         }

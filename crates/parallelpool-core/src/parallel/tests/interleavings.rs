@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 4 << 20;
 
 /// Executes a job by simulated threads, the caller among them.
 fn run_simulated(job: &Job<'_>, state: &dyn StateView, workers: usize) -> Result<JobOutcome, ExecuteError> {
-    let speculation = Speculation::new(job, state, Box::default(), workers);
+    let speculation = Speculation::new(job, state, Box::default(), workers, Forecast::of(job, state));
     shuttle::thread::scope(|scope| {
         for _ in 1..workers {
             scope.spawn(|| speculation.work());

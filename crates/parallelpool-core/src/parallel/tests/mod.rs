@@ -16,6 +16,8 @@ mod memory;
 #[cfg(not(feature = "shuttle"))]
 mod recheck;
 #[cfg(not(feature = "shuttle"))]
+mod schedule;
+#[cfg(not(feature = "shuttle"))]
 mod stepper;
 #[cfg(not(feature = "shuttle"))]
 mod transfers;
@@ -32,11 +34,11 @@ use crate::state::memory::MemoryState;
 use crate::tx::{RecoveredTransaction, SharedTransaction, Transaction};
 
 const BENEFICIARY: Address = Address::repeat_byte(0xbe);
-const COUNTER: Address = Address::repeat_byte(0xc0);
+pub(super) const COUNTER: Address = Address::repeat_byte(0xc0);
 /// Adds one to slot 0: PUSH0 SLOAD PUSH1 1 ADD PUSH0 SSTORE STOP.
 const COUNT: [u8; 8] = [0x5f, 0x54, 0x60, 0x01, 0x01, 0x5f, 0x55, 0x00];
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     let fork = Fork::Cancun;
     Rules {
         fork,
@@ -48,7 +50,7 @@ fn rules() -> Rules {
     }
 }
 
-fn block() -> BlockContext {
+pub(super) fn block() -> BlockContext {
     BlockContext {
         number: 7,
         timestamp: 1_000,
@@ -64,7 +66,7 @@ pub(super) fn account(index: u64) -> Address {
     Address::left_padding_from(&(0x1000 + index).to_be_bytes())
 }
 
-fn state() -> MemoryState {
+pub(super) fn state() -> MemoryState {
     let mut state = MemoryState::new();
     for index in 0..8 {
         let balance = U256::from(10_u64.pow(15));
@@ -96,7 +98,7 @@ fn dependent_chain(length: u64) -> Vec<SharedTransaction> {
     (0..length).map(|index| transaction(account(index % 8), index / 8, COUNTER, 0)).collect()
 }
 
-fn job<'a>(
+pub(super) fn job<'a>(
     rules: &'a Rules,
     block: &'a BlockContext,
     transactions: &'a [SharedTransaction],

@@ -48,7 +48,7 @@ pub(super) fn run_by_steps(
     workers: usize,
     preference: Preference,
 ) -> Result<JobOutcome, ExecuteError> {
-    let mut speculation = Speculation::new(job, state, Box::default(), workers);
+    let mut speculation = Speculation::new(job, state, Box::default(), workers, Forecast::of(job, state));
     if preference == Preference::Outdated {
         let window = speculation.committer.get_mut().window();
         let free = std::iter::repeat_n(Default::default(), job.transactions.len());
@@ -215,5 +215,23 @@ fn no_transaction_runs_more_than_twice_whatever_the_order() {
 
         assert!(runs.iter().all(|runs| *runs <= 2));
         assert_eq!(runs.iter().map(|runs| u64::from(*runs)).sum::<u64>(), parallel.statistics.executions);
+    }
+}
+
+#[test]
+fn calls_of_one_sender_run_once_each_whatever_the_order() {
+    let (rules, block, state, options) = (rules(), block(), state(), ExecuteOptions::default());
+    let calls = |sender, count| (0..count).map(move |nonce| transaction(account(sender), nonce, COUNTER, 0));
+    let transactions: Vec<_> = calls(1, 40).collect();
+    let job = job(&rules, &block, &transactions, &options);
+    let serial = serial::run(&job, &state).expect("serial");
+    for seed in 0..50 {
+        let parallel = run_by_steps(&job, &state, 3, Preference::Random(seed)).expect("parallel");
+
+        assert_equal(&parallel, &serial);
+        assert_eq!(
+            parallel.statistics.executions, 40,
+            "all of them count in one slot, and none is thrown away"
+        );
     }
 }
