@@ -47,8 +47,27 @@ RUN_PATIENCE_MS: Final = 20
 PATIENCE_S: Final = 0.5
 """How long somebody who asks for access sets waits for runs; the rest has what is known without them."""
 
+LOOK_S: Final = 0.1
+"""Shortest time between two looks ahead."""
+
+AHEAD_SHARE: Final = 0.1
+"""Part of the time that work has of which nobody waits for the result: looking ahead, keeping the offer up to date."""
+
+LONGEST_REST_S: Final = 1.0
+"""After which such work goes on, however long it took."""
+
 SWEEP: Final = 1_024
 """Predictions by which the engine's book grows before those of departed transactions are swept out."""
+
+
+def rest_after(took_s: float, least_s: float) -> float:
+    """
+    Seconds for which work that nobody waits for rests after it took `took_s`, at least `least_s`.
+
+    While many transactions come there is always something new to look at, so the work would go on without end and
+    take the time of those who bring them.
+    """
+    return min(max(least_s, took_s * (1 / AHEAD_SHARE - 1)), max(least_s, LONGEST_REST_S))
 
 
 class AccessSource(Protocol):
@@ -168,11 +187,15 @@ class AccessBook:
         """Runs pending transactions ahead of need until cancelled, best tips first, within the CPU share."""
         with events.subscribe(TransactionsPromoted, HeadChanged, capacity=1) as feed:
             while True:
+                began = self._clock()
                 try:
                     await self._look_ahead(pool)
                 except EngineBusy:
                     log.debug("no room for work ahead of need")
+                took_s = self._clock() - began
                 await feed.next()
+                await asyncio.sleep(rest_after(took_s, LOOK_S))
+                feed.drain()
 
     def keep_only(self, pooled: Container[bytes]) -> None:
         """Forgets all but what is known of `pooled` hashes; looks only when enough has come to be worth it."""

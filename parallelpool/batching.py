@@ -8,6 +8,7 @@ and never decide correctness: the executor validates every read.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from parallelpool._core import (
     find_conflicts,
     verify_batch,
 )
-from parallelpool.access import AccessBook, AccessSet
+from parallelpool.access import AccessBook, AccessSet, rest_after
 from parallelpool.chain import BuiltBlock, CallRequest, CoreChain, Header
 from parallelpool.engine import Lane
 from parallelpool.events import (
@@ -422,10 +423,12 @@ class Batches:
         """
         with events.subscribe(TransactionsPromoted, TransactionDropped, HeadChanged, capacity=1) as feed:
             while True:
+                began = time.monotonic()
                 await self.current()
                 self._access.keep_only(self._pool)
+                took_s = time.monotonic() - began
                 await feed.next()
-                await asyncio.sleep(REPLAN_S)
+                await asyncio.sleep(rest_after(took_s, REPLAN_S))
                 feed.drain()
 
     async def verdict(self, subject: Transaction | CallRequest, /) -> Verdict:

@@ -70,13 +70,22 @@ def measure(*, scale: float, seed: int) -> dict[str, Any]:
     return {"attacks": [asdict(outcome) for outcome in outcomes]}
 
 
-def _signed(seed: int, senders: int, each: int, *, tip: int, steps: int = 1, data: int = 0) -> Signed:
+def _signed(
+    seed: int,
+    senders: int,
+    each: int,
+    *,
+    tip: int,
+    steps: int = 1,
+    data: int = 0,
+    fee_cap: int = 1_000 * GWEI,
+) -> Signed:
     return _core.bench_transfers(
         seed=seed,
         senders=senders,
         each=each,
         chain_id=CHAIN_ID,
-        fee_cap=1_000 * GWEI,
+        fee_cap=fee_cap,
         tip_cap=tip,
         tip_steps=steps,
         data=data,
@@ -86,8 +95,10 @@ def _signed(seed: int, senders: int, each: int, *, tip: int, steps: int = 1, dat
 def _attacks(seed: int, count: int) -> dict[str, tuple[Signed, list[list[bytes]]]]:
     """Name -> accounts that must have money, bodies of each connection."""
     spam = _signed(seed + 1, count, 1, tip=1, steps=1_000)
-    calldata = _signed(seed + 2, max(8, count // 100), 4, tip=2 * GWEI, data=120_000)
-    storm = [_signed(seed + 3, 16, 1, tip=GWEI + price * GWEI // 4) for price in range(max(4, count // 64))]
+    # Cheap enough for the cap on a transaction's fee.
+    calldata = _signed(seed + 2, max(8, count // 100), 4, tip=2 * GWEI, data=120_000, fee_cap=100 * GWEI)
+    prices = [GWEI * 111**step // 100**step for step in range(40)]
+    storm = [_signed(seed + 3, max(8, count // 40), 1, tip=each, fee_cap=10 * each) for each in prices]
     future = _signed(seed + 4, max(16, count // 16), 17, tip=60 * GWEI)
     overdraft = _signed(seed + 5, 16, max(8, count // 16), tip=3 * GWEI)
     broken = [raw[:-40] + bytes(40) for _, raws in spam for raw in raws]

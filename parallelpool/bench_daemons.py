@@ -118,8 +118,8 @@ def peers(
     """
     The named daemons on the genesis, all running for the length of the block; those not installed are missing.
 
-    With `mining` each makes blocks as it does for developers, else none does. Unless it `has_limits` our pool has room
-    for a million transactions, as the others' always have.
+    With `mining` each makes a block as soon as there is something for it, else none does. Unless it
+    `has_limits` our pool has room for a million transactions, as the others' always have.
     """
     path = folder / "genesis.json"
     path.write_bytes(orjson.dumps(genesis))
@@ -141,7 +141,7 @@ def _command(name: str, home: Path, genesis: Path, *, mining: bool, has_limits: 
     match name:
         case "parallelpool":
             limits = [f"--txpool.{each}={ROOM}" for each in ("globalslots", "globalqueue", "accountqueue")]
-            sealing = "batch" if mining else "manual"
+            sealing = "instant" if mining else "manual"
             flags = ["--datadir", str(home / "data"), "--genesis", str(genesis), "--http.port", "PORT"]
             flags += [
                 *([] if has_limits else limits),

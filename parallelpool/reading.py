@@ -8,6 +8,7 @@ Nothing here changes anything. Transactions whose journal records are still bein
 from collections.abc import Iterator
 from dataclasses import replace
 from heapq import merge
+from itertools import chain
 from typing import Final, Literal
 
 from parallelpool.conditions import Condition, FeeCapTooLow, FundsMissing, NonceGap, SenderLimit
@@ -153,6 +154,8 @@ class ReadablePool:
             if (nonces := holdings.pending.of(sender)) is not None
         )
         held = best_first(runs, base_fee, min_tip=min_tip, gas_cap=gas_cap)
+        if (best_held := next(held, None)) is None:
+            return unheld
 
         def rank(pooled: PooledTransaction) -> tuple[int, int]:
             tip = effective_tip(pooled.max_fee_per_gas, pooled.max_priority_fee_per_gas, base_fee)
@@ -160,7 +163,7 @@ class ReadablePool:
 
         # Neither side is sorted by rank, since a sender's dear transaction may stand behind a cheap one; but the better
         # of the two next ones is what one order over all senders has next.
-        return merge(unheld, held, key=rank)
+        return merge(unheld, chain((best_held,), held), key=rank)
 
     def _while_unchanged(self, best: Iterator[PooledTransaction], sequence: int) -> Iterator[Transaction]:
         while True:

@@ -165,12 +165,15 @@ impl<'a> Connection<'a> {
 
     fn read_more(&mut self) -> io::Result<()> {
         let mut chunk = [0; CHUNK];
-        match self.stream.read(&mut chunk)? {
-            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed")),
-            read => {
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed")),
+            Ok(read) => {
                 self.buffer.extend_from_slice(&chunk[..read]);
                 Ok(())
             }
+            // A socket with a timeout is not read on by itself after the process was stopped and continued.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
