@@ -33,7 +33,8 @@ pub(crate) struct Case<'a> {
     pub(crate) task: Task<'a>,
     /// Decides which wrong hints are given.
     pub(crate) seed: u64,
-    /// Whether the state answers with pauses, which follow from the seed.
+    /// Whether the state answers with pauses, which follow from the seed, and is slow to find the first
+    /// sender.
     pub(crate) pauses: bool,
 }
 
@@ -56,7 +57,8 @@ pub(crate) trait Engine {
 impl Engine for Executor {
     fn run(&self, case: &Case<'_>, options: &ExecuteOptions) -> Result<BuildOutcome, ExecuteError> {
         let Case { spec, block, transactions, .. } = *case;
-        let state = Unsteady::new(case.state, case.pauses.then_some(case.seed));
+        let slow = transactions.first().filter(|_| case.pauses).map(|first| first.sender);
+        let state = Unsteady::new(case.state, case.pauses.then_some(case.seed)).slow_to_find(slow);
         let outcome = match case.task {
             Task::Build(limits) => {
                 return Ok(self.build(spec, block, limits, transactions, &state, options)?);

@@ -90,7 +90,7 @@ pub(crate) fn execute_all_ways(
     transactions: &[SharedTransaction],
     state: &MemoryState,
 ) -> Result<BlockOutcome, ExecuteError> {
-    let case = Case { spec, block, transactions, state, task: Task::Import, seed: 7, pauses: false };
+    let case = Case { spec, block, transactions, state, task: Task::Import, seed: 7, pauses: true };
     let mut built = compare_ways(&executor(), &case, Ways::All.of(case.seed)).agreed()?;
     built.outcome.transaction_changes.clear();
     Ok(built.outcome)

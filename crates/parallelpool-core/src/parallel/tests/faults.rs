@@ -10,6 +10,9 @@ enum Fault {
     Backend,
     Missing,
     Panic,
+    /// Only the first question that is not good; later ones are answered, so that whoever waits for the
+    /// worker that panicked waits until it is told.
+    PanicOnce,
 }
 
 /// A state behind a gate that sees every question before it is answered.
@@ -65,13 +68,15 @@ impl Faulty {
 
 impl Gate for Faulty {
     fn ask(&self, key: StateKey) -> Result<(), StateError> {
-        if self.asked.fetch_add(1, Ordering::SeqCst) < self.good {
+        let before = self.asked.fetch_add(1, Ordering::SeqCst);
+        if before < self.good {
             return Ok(());
         }
         match self.fault {
+            Fault::PanicOnce if before > self.good => Ok(()),
             Fault::Backend => Err(StateError::Backend("the disk is gone".into())),
             Fault::Missing => Err(StateError::Missing(vec![key])),
-            Fault::Panic => panic!("a view that panics"),
+            Fault::Panic | Fault::PanicOnce => panic!("a view that panics"),
         }
     }
 }
@@ -159,8 +164,9 @@ fn speculative_executions_report_what_they_lack_together() {
 fn a_panic_in_a_worker_reaches_the_caller_and_leaves_the_workers_alive() {
     let workers = Workers::new(3).expect("threads");
     let mut panics = 0;
-    for good in (0..ENOUGH).step_by(3) {
-        let state = Faulty::state(good, Fault::Panic);
+    let faults = [Fault::Panic, Fault::PanicOnce];
+    for (good, fault) in (0..ENOUGH).step_by(3).flat_map(|good| faults.map(|fault| (good, fault))) {
+        let state = Faulty::state(good, fault);
         let outcome =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_on(&state, &workers).map(drop)));
         match outcome {
