@@ -175,6 +175,8 @@ pub(crate) struct BlockRun<'a, V: StateView> {
     evm: Evm<RememberingDatabase<V>>,
     /// `None` where every transaction takes the EVM.
     transfers: Option<TransferRules>,
+    /// The last recipient that turned out to have code. What goes to it is left to the EVM unseen.
+    last_code: Option<Address>,
 }
 
 /// What became of a valid transaction.
@@ -210,7 +212,7 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         // The first number is that of accounts which transfers load: no transaction finds them warm.
         evm.machine.ctx.journaled_state.inner.transaction_id.increment();
         let transfers = TransferRules::new(rules, block).filter(|_| options.techniques.transfers);
-        Self { job, evm, transfers }
+        Self { job, evm, transfers, last_code: None }
     }
 
     /// Executes the next transaction and credits its fee. An invalid one changes nothing.
@@ -245,14 +247,20 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         tx: &RecoveredTransaction,
     ) -> Result<Option<(Transfer<Address>, Outcome)>, StateError> {
         let Some((rules, to)) = self.transfers.as_ref().zip(tx.tx.to) else { return Ok(None) };
+        if self.last_code == Some(to) {
+            return Ok(None);
+        }
         let Some(transfer) = rules.prepare(tx) else { return Ok(None) };
         let transfer = transfer.between(tx.sender, to);
         #[cfg(any(test, feature = "faults"))]
         let transfer =
             transfer.with_fee(crate::faults::transfer_fee(self.job.options.fault, U256::from(transfer.fee)));
-        let sender = plain(self.load(tx.sender)?);
-        let recipient = if to == tx.sender { sender } else { plain(self.load(to)?) };
-        let Some((sender, recipient)) = sender.zip(recipient) else { return Ok(None) };
+        let Some(recipient) = plain(self.load(to)?) else {
+            self.last_code = Some(to);
+            return Ok(None);
+        };
+        let sender = if to == tx.sender { Some(recipient) } else { plain(self.load(tx.sender)?) };
+        let Some(sender) = sender else { return Ok(None) };
         // A touch without a credit may be the end of an account: the EVM's affair.
         let is_touch = transfer.fee == 0 && !self.evm.db_mut().keep_fee(U256::ZERO)?;
         Ok(transfer.outcome(sender, recipient).filter(|_| !is_touch).map(|outcome| (transfer, outcome)))
