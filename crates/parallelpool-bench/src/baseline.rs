@@ -19,12 +19,12 @@ use revm::{ExecuteEvm, MainBuilder};
 use parallelpool_core::block::{BlockContext, LogsBloom};
 use parallelpool_core::chainspec::Rules;
 use parallelpool_core::evm::blob_base_fee;
+use parallelpool_core::evm::database::ViewDatabase;
 use parallelpool_core::primitives::{Bloom, Log, U256};
-use parallelpool_core::state::database::ViewDatabase;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::tx::RecoveredTransaction;
 
-use crate::workloads::BenchBlock;
+use crate::workload::BenchBlock;
 
 /// A block in revm's own terms, made before the clock runs.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use crate::batching::{self, BatchingReport, Recorded};
 use crate::file;
 use crate::measure::{Plan, Way, measure};
 use crate::report::{Conditions, Report, WorkloadReport};
-use crate::workloads::{self, FAMILIES, Making, Workload};
+use crate::workload::Workload;
+use crate::workloads::{self, FAMILIES, Making};
 use crate::{model, state_root, table};
 
 const USAGE: &str = "\

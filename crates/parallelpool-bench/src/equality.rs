@@ -1,8 +1,9 @@
 //! Whether executions of a block came to the same: gas, receipts, bloom, every account and slot.
 
-use parallelpool_core::block::{BlockOutcome, Receipt};
+use parallelpool_core::block::Receipt;
 use parallelpool_core::chainspec::Fork;
 use parallelpool_core::error::StateError;
+use parallelpool_core::execution::BlockOutcome;
 use parallelpool_core::primitives::Bloom;
 use parallelpool_core::replay::compare_changes;
 use parallelpool_core::state::memory::MemoryState;
@@ -10,7 +11,7 @@ use parallelpool_core::state::{Account, AccountChange, StateChanges, StateView};
 use revm::state::{Account as JournalAccount, EvmState};
 
 use crate::baseline::{PlainOutcome, PlainReceipt};
-use crate::workloads::BenchBlock;
+use crate::workload::BenchBlock;
 
 /// What a block comes to by the plain loop.
 #[derive(Debug)]

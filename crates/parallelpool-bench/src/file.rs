@@ -28,7 +28,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::hex::{Quantity, Text};
-use crate::workloads::{BenchBlock, Workload};
+use crate::workload::{BenchBlock, Workload};
 
 /// One block and what it needs.
 #[derive(Debug, Serialize, Deserialize)]

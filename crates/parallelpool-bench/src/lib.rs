@@ -32,9 +32,11 @@ pub mod machine;
 pub mod measure;
 pub mod model;
 pub mod report;
+pub mod sample;
 pub mod state_root;
 pub mod table;
 pub mod transfers;
+pub mod workload;
 pub mod workloads;
 
 /// Who gives out memory in every program that measures: the daemon has the same.

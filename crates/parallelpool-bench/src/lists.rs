@@ -12,8 +12,8 @@ use parallelpool_core::tx::decode::decode;
 use parallelpool_core::tx::recover::{SignatureRules, recover_sender_under};
 use parallelpool_core::workers::Workers;
 
-use crate::measure::timed;
-use crate::workloads::BenchBlock;
+use crate::sample::timed;
+use crate::workload::BenchBlock;
 
 /// Samples of each work: recovery alone takes longer than execution.
 const ROUNDS: usize = 3;

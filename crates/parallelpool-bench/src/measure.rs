@@ -13,20 +13,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parallelpool_core::batching::{self, Candidate, PlanOptions};
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode, Techniques};
 use parallelpool_core::error::CoreError;
+use parallelpool_core::execution::{BlockOutcome, ExecuteOptions, Mode, Techniques};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::preexecute::PreExecution;
 use parallelpool_core::record::AccessRecord;
 use parallelpool_core::state::StateView;
 use parallelpool_core::tx::Tag;
 use parallelpool_core::workers::Workers;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::baseline::{PlainBlock, PlainOutcome};
 use crate::equality::Reference;
 use crate::lists;
-use crate::workloads::{BenchBlock, Workload};
+use crate::sample::{Sample, nanoseconds, process_ns, timed};
+use crate::workload::{BenchBlock, Workload};
 
 /// How to measure.
 #[derive(Debug, Clone)]
@@ -122,34 +122,6 @@ impl Way {
         ways.extend(several.map(|threads| Self::Calibration(*threads)));
         ways.retain(|way| plan.only.is_empty() || plan.only.iter().any(|name| name == way.name()));
         ways
-    }
-}
-
-/// One run of one way; of a workload of several blocks the sum over them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sample {
-    /// Wall time in nanoseconds.
-    pub wall_ns: u64,
-    /// CPU time of the whole process meanwhile, in nanoseconds.
-    pub cpu_ns: u64,
-    /// Wall time of dropping the outcome afterwards.
-    pub drop_ns: u64,
-    /// Runs of the EVM. Zero where nobody counts them.
-    pub executions: u64,
-    /// Executions thrown away.
-    pub conflicts: u64,
-    /// Plain transfers applied without an EVM.
-    pub transfers: u64,
-}
-
-impl Sample {
-    fn add(&mut self, other: &Self) {
-        self.wall_ns += other.wall_ns;
-        self.cpu_ns += other.cpu_ns;
-        self.drop_ns += other.drop_ns;
-        self.executions += other.executions;
-        self.conflicts += other.conflicts;
-        self.transfers += other.transfers;
     }
 }
 
@@ -426,31 +398,10 @@ fn count(sample: &mut Sample, outcome: &BlockOutcome) {
     sample.transfers = statistics.transfers;
 }
 
-/// Runs `work` between two readings of the clocks.
-pub(crate) fn timed<R>(work: impl FnOnce() -> R) -> (R, Sample) {
-    let cpu = process_ns();
-    let started = Instant::now();
-    let result = work();
-    let wall_ns = nanoseconds(started.elapsed());
-    let cpu_ns = process_ns() - cpu;
-    (result, Sample { wall_ns, cpu_ns, ..Sample::default() })
-}
-
 fn time_of_drop<T>(value: T) -> u64 {
     let started = Instant::now();
     drop(value);
     nanoseconds(started.elapsed())
-}
-
-fn nanoseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// CPU time of all threads of this process so far.
-fn process_ns() -> u64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    let part = |value: i64| u64::try_from(value).expect("a process's clock starts at zero");
-    part(now.tv_sec) * 1_000_000_000 + part(now.tv_nsec)
 }
 
 #[cfg(test)]

@@ -25,15 +25,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parallelpool_core::analysis::{Analysis, Model};
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::error::CoreError;
+use parallelpool_core::execution::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::workers::Workers;
 use serde::Serialize;
 
-use crate::measure::timed;
-use crate::report::median;
-use crate::workloads::{BenchBlock, Workload};
+use crate::sample::median;
+use crate::sample::timed;
+use crate::workload::{BenchBlock, Workload};
 
 /// Numbers of cores that the model is asked about.
 pub const CORES: [usize; 6] = [1, 2, 4, 8, 16, 32];

@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::batching::BatchingReport;
 use crate::lists::ListRow;
 use crate::machine::{self, Machine};
-use crate::measure::{Measured, Row, Sample, Way};
+use crate::measure::{Measured, Row, Way};
 use crate::model::ModelRow;
+use crate::sample::{Sample, mean, median, quantile};
 use crate::state_root::StateRootRow;
 
 /// What was asked for, and by what it was measured.
@@ -297,31 +298,6 @@ fn list(row: &ListRow) -> ListReport {
     }
 }
 
-fn mean(values: impl ExactSizeIterator<Item = u64>) -> f64 {
-    let count = values.len().max(1) as f64;
-    values.sum::<u64>() as f64 / count
-}
-
-/// The middle, or the mean of the two in the middle; zero of nothing.
-pub(crate) fn median(values: impl Iterator<Item = u64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable();
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        count if count % 2 == 1 => values[middle] as f64,
-        _ => (values[middle - 1] as f64 + values[middle] as f64) / 2.0,
-    }
-}
-
-/// The least value that at least this share of all values does not exceed; zero of nothing.
-fn quantile(values: impl Iterator<Item = u64>, share: f64) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable();
-    let rank = (share * values.len() as f64).ceil() as usize;
-    values.get(rank.saturating_sub(1)).map_or(0.0, |value| *value as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,18 +306,6 @@ mod tests {
         let sample =
             |wall: &u64| Sample { wall_ns: *wall, cpu_ns: 2 * wall, drop_ns: 10, ..Sample::default() };
         Row { way, samples: walls.iter().map(sample).collect() }
-    }
-
-    #[test]
-    fn medians_and_quantiles_are_those_of_the_books() {
-        assert_eq!(median([].into_iter()), 0.0);
-        assert_eq!(median([3, 1, 2].into_iter()), 2.0);
-        assert_eq!(median([4, 1, 2, 3].into_iter()), 2.5);
-        let hundred = || 1..=100u64;
-        assert_eq!(quantile(hundred(), 0.95), 95.0);
-        assert_eq!(quantile(hundred(), 0.0), 1.0);
-        assert_eq!(quantile([7].into_iter(), 0.95), 7.0);
-        assert_eq!(quantile([].into_iter(), 0.95), 0.0);
     }
 
     #[test]

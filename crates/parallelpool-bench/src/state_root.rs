@@ -14,7 +14,7 @@ use parallelpool_core::trie::{EmptyTrie, update_state};
 use parallelpool_core::workers::Workers;
 use serde::Serialize;
 
-use crate::report::median;
+use crate::sample::median;
 use crate::workloads::Numbers;
 
 /// Accounts of the published figure.

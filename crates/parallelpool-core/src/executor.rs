@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::block::{
-    BlockContext, BlockOutcome, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, LeftOut, Mode,
-};
-use crate::block_access_list::{BlockAccessIndex, ListCourse, WrongAccessList};
+use crate::block::BlockContext;
+use crate::block_access_list::{BlockAccessIndex, ListCourse};
 use crate::chainspec::{ChainSpec, Rules};
-use crate::error::{CoreError, StateError};
+use crate::error::CoreError;
+use crate::execution::{
+    BlockOutcome, BuildLimits, BuildOutcome, ExecuteError, ExecuteOptions, LeftOut, Mode,
+};
 use crate::parallel::{self, Forecast};
-use crate::primitives::{B256, Bytes};
+use crate::primitives::Bytes;
 use crate::serial::{self, Caller, Job, JobOutcome};
 use crate::state::joined::Changed;
 use crate::state::overlay::Overlay;
@@ -24,33 +25,6 @@ use crate::state::{StateChanges, StateView};
 use crate::system;
 use crate::tx::SharedTransaction;
 use crate::workers::Workers;
-
-/// Why a given block was not executed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ExecuteError {
-    /// A transaction is invalid at its place.
-    #[error("could not apply tx {index} [{hash}]: {reason}")]
-    Transaction {
-        /// Its index in the block.
-        index: usize,
-        /// Its hash.
-        hash: B256,
-        /// What is wrong with it.
-        reason: Box<InvalidTransaction>,
-    },
-    /// The block access list that came with the block is not that of its execution.
-    #[error(transparent)]
-    AccessList(Box<WrongAccessList>),
-    /// The execution itself failed, or a system call did.
-    #[error(transparent)]
-    Core(#[from] CoreError),
-}
-
-impl From<StateError> for ExecuteError {
-    fn from(error: StateError) -> Self {
-        Self::Core(error.into())
-    }
-}
 
 /// Most threads that an execution may ask for.
 const MOST_THREADS: usize = 1024;

@@ -4,21 +4,22 @@
 //! proof-of-work are not checked. Texts are geth's where geth has one.
 
 mod difficulty;
-mod fees;
+pub mod fees;
 mod ommers;
 #[cfg(test)]
 mod tests;
 
 pub use difficulty::next_difficulty;
-pub use fees::{INITIAL_BASE_FEE, blob_base_fee, next_base_fee, next_excess_blob_gas};
+use fees::ELASTICITY;
+pub use fees::{GAS_PER_BLOB, INITIAL_BASE_FEE, blob_base_fee, next_base_fee, next_excess_blob_gas};
 pub use ommers::validate_ommers;
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 
-use crate::block::BlockOutcome;
 use crate::block_access_list::WrongAccessList;
 use crate::block_codec::{Block, check_body_roots, header_hash};
 use crate::chainspec::{ChainSpec, Fork};
+use crate::execution::BlockOutcome;
 use crate::primitives::{B64, B256, U256};
 use crate::roots::{receipts_root, requests_hash};
 
@@ -30,13 +31,9 @@ pub const MIN_GAS_LIMIT: u64 = 5_000;
 pub const MAX_GAS_LIMIT: u64 = i64::MAX as u64;
 /// Bytes of an RLP block at most, from Osaka on (EIP-7934).
 pub const MAX_BLOCK_BYTES: usize = 8_388_608;
-/// Gas of one blob.
-pub const GAS_PER_BLOB: u64 = 131_072;
 
 /// A gas limit must differ from its parent's by less than a 1024th of it.
 const GAS_LIMIT_BOUND_DIVISOR: u64 = 1024;
-/// From London on, the gas limit is this many times the gas target.
-const ELASTICITY: u64 = 2;
 const DAO_EXTRA_DATA: &[u8] = b"dao-hard-fork";
 const DAO_EXTRA_DATA_BLOCKS: u64 = 10;
 

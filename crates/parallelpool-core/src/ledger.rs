@@ -3,10 +3,11 @@
 //! Both executors hand each transaction over in block order, and both ask here whether it still
 //! fits, so their verdicts agree.
 
-use crate::block::{BlockContext, BuildLimits, InvalidTransaction, LogsBloom, Receipt};
+use crate::block::{BlockContext, InvalidTransaction, LogsBloom, Receipt};
 use crate::block_codec::transaction_length;
 use crate::chainspec::{Fork, Rules};
 use crate::evm::TxResult;
+use crate::execution::BuildLimits;
 use crate::primitives::{Bloom, Bytes};
 use crate::tx::RecoveredTransaction;
 use crate::tx::charges::MAX_REGULAR_GAS;

@@ -7,7 +7,7 @@
 //!   -> tx           decode, hash, recover the sender              (tx::decode, tx::recover)
 //!   -> predictions  what it would read and write                  (access, preexecute, templates)
 //!   -> batching     which transactions may run side by side      (verify: whether they really may)
-//!   -> executor     a given block, or one made from candidates    (block, ledger, system)
+//!   -> executor     a given block, or one made from candidates    (execution, ledger, system)
 //!   -> serial       its transactions in order: the oracle
 //!      parallel     the same result on all cores
 //!   -> evm          one transaction on one view of the state      (state)
@@ -43,6 +43,7 @@ pub mod cpu;
 mod dao;
 pub mod error;
 pub mod evm;
+pub mod execution;
 pub mod executor;
 #[cfg(any(test, feature = "faults"))]
 pub mod faults;
@@ -58,6 +59,7 @@ pub mod record;
 pub mod replay;
 pub mod roots;
 pub mod serial;
+mod spare;
 pub mod state;
 pub mod store;
 pub mod system;

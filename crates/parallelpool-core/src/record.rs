@@ -12,12 +12,12 @@ use revm::state::AccountInfo;
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
+use crate::evm::database::account_info;
 use crate::evm::{
     CallOptions, Evm, ExecutionDatabase, Limit, Preimage, TxExecution, TxResult, blob_base_fee,
     environment_reads as reads,
 };
 use crate::primitives::{Address, B256, Bytecode, U256};
-use crate::state::database::account_info;
 use crate::state::{Account, StateView};
 use crate::tx::RecoveredTransaction;
 use crate::tx::charges::{earned_per_gas, effective_gas_price};

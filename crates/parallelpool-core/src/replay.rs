@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 pub use self::reproducer::{Reproducer, parse};
-use crate::block::{BlockContext, BlockOutcome, BuildLimits, ExecuteOptions};
+use crate::block::BlockContext;
 use crate::chainspec::{ChainSpec, Fork, Rules};
 use crate::error::CoreError;
-use crate::executor::{ExecuteError, Executor};
+use crate::execution::{BlockOutcome, BuildLimits, ExecuteError, ExecuteOptions};
+use crate::executor::Executor;
 use crate::primitives::{B256, Bloom};
 use crate::roots::receipts_root;
 use crate::state::memory::MemoryState;

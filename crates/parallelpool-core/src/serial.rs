@@ -4,20 +4,21 @@
 //! transaction means. Plain transfers take no EVM if [`Techniques::transfers`] allows it; as an oracle
 //! it does without.
 //!
-//! [`Techniques::transfers`]: crate::block::Techniques::transfers
+//! [`Techniques::transfers`]: crate::execution::Techniques::transfers
+
+mod block_run;
 
 use std::time::Instant;
 
-use crate::block::{
-    BlockContext, BuildLimits, ExecuteOptions, ExecutionStatistics, InvalidTransaction, LeftOut, Remains,
-};
+pub(crate) use self::block_run::{BlockRun, Done};
+use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::Rules;
 use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError};
-use crate::evm::{BlockRun, Done, Evm, TouchedAccount};
-use crate::executor::ExecuteError;
+use crate::evm::database::ViewDatabase;
+use crate::evm::{Evm, TouchedAccount};
+use crate::execution::{BuildLimits, ExecuteError, ExecuteOptions, ExecutionStatistics, LeftOut};
 use crate::ledger::Ledger;
-use crate::state::database::ViewDatabase;
 use crate::state::overlay::Overlay;
 use crate::state::{StateChanges, StateView};
 use crate::tx::{RecoveredTransaction, SharedTransaction};

@@ -11,10 +11,10 @@ use alloy_primitives::address;
 use crate::block::{BlockContext, Receipt};
 use crate::chainspec::{ChainSpec, Fork, Rules};
 use crate::error::{CoreError, StateError};
+use crate::evm::database::ViewDatabase;
 use crate::evm::{Evm, SystemCall, TouchedAccount};
 use crate::primitives::{Address, B256, Bytes, KECCAK_EMPTY, U256};
 use crate::state::StateView;
-use crate::state::database::ViewDatabase;
 use crate::state::overlay::Overlay;
 
 /// Stores the beacon chain's root of the parent's time (EIP-4788).

@@ -18,7 +18,7 @@ use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 use self::turns::Turns;
 use crate::error::CoreError;
-use crate::parallel::SpareTables;
+use crate::spare::Spare;
 
 /// Who goes first. Somebody waits for an answer to the upper two; the lowest is work ahead of need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ pub struct Workers {
     helpers: Option<ThreadPool>,
     threads: usize,
     turns: Arc<Turns>,
-    spare_tables: SpareTables,
+    spare: Spare,
 }
 
 impl Workers {
@@ -76,7 +76,7 @@ impl Workers {
             .transpose()
             .map_err(|error| CoreError::InvalidArgument(format!("cannot start worker threads: {error}")))?;
         let turns = Arc::new(Turns::new(threads - 1));
-        Ok(Self { helpers, threads, turns, spare_tables: SpareTables::default() })
+        Ok(Self { helpers, threads, turns, spare: Spare::default() })
     }
 
     /// Tells work of a lower priority when work of priority `by` wants the threads.
@@ -90,8 +90,8 @@ impl Workers {
     }
 
     /// Memory that blocks executed by these workers leave to the next ones.
-    pub(crate) fn spare_tables(&self) -> &SpareTables {
-        &self.spare_tables
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
     }
 
     /// Runs `work(worker)` once on the caller (worker 0) and up to `count - 1` helpers, with the

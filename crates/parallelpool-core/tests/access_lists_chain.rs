@@ -6,11 +6,11 @@ mod support;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::block_access_list::{BlockAccessList, Change};
 use parallelpool_core::block_codec::{Block, blocks};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock, Chain};
 use parallelpool_core::error::CoreError;
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::genesis::dev_genesis_json;
 use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::tx::SharedTransaction;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parallelpool_core::analysis::{Analysis, Model};
-use parallelpool_core::block::{ExecuteOptions, Mode, Techniques};
+use parallelpool_core::execution::{ExecuteOptions, Mode, Techniques};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::replay::{ReplayBlock, compare, parse};
 use parallelpool_core::workers::Workers;

@@ -7,8 +7,9 @@ use parallelpool_core::access::{Access, AccessSet, AccessSource, Field, Location
 use parallelpool_core::batching::{
     BatchKind, Builder, Candidate, Plan, PlanOptions, Pooled, Selection, Strategy, plan,
 };
-use parallelpool_core::block::{BlockContext, BlockOutcome, ExecuteOptions, Mode};
+use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::{Fork, Rules};
+use parallelpool_core::execution::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::preexecute::PreExecution;
 use parallelpool_core::primitives::{Address, B256, U256};

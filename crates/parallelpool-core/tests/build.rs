@@ -4,11 +4,10 @@ mod support;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{
-    BlockContext, BuildLimits, BuildOutcome, ExecuteOptions, InvalidTransaction, Mode, Techniques,
-};
+use parallelpool_core::block::{BlockContext, InvalidTransaction};
 use parallelpool_core::block_codec::transaction_length;
 use parallelpool_core::chainspec::ChainSpec;
+use parallelpool_core::execution::{BuildLimits, BuildOutcome, ExecuteOptions, Mode, Techniques};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::replay::compare;

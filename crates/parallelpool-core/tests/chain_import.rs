@@ -6,9 +6,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::block_codec::{Block, blocks};
 use parallelpool_core::chain::{BlockAttributes, Chain};
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::primitives::{Address, B256, Bytes, U256};
 use parallelpool_core::roots;
 use parallelpool_core::state::{Account, StateChanges};

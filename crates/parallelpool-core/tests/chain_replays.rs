@@ -4,9 +4,9 @@ mod devchain;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::chain::Chain;
 use parallelpool_core::error::CoreError;
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::genesis::dev_genesis_json;
 use parallelpool_core::primitives::Address;

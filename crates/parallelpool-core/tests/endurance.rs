@@ -6,7 +6,8 @@ mod world;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockContext, ExecuteOptions, Mode};
+use parallelpool_core::block::BlockContext;
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::Address;
 use parallelpool_core::state::memory::MemoryState;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parallelpool_core::block::BuildOutcome;
+use parallelpool_core::execution::BuildOutcome;
 use parallelpool_core::executor::Executor;
 use support::agreement::{Case, Engine, Task, in_order};
 use support::merge::{Merged, Overlaid, Solo, seed_of};
@@ -53,7 +53,7 @@ fn differences_from_alone(member: &Solo, place: usize, block: &BuildOutcome) -> 
     let beneficiary = member.case.block.beneficiary;
     let (alone, company) = (&member.outcome.outcome, &block.outcome);
     let (one, other) = (&alone.receipts[0], &company.receipts[place]);
-    let changes = |outcome: &parallelpool_core::block::BlockOutcome, place: usize| {
+    let changes = |outcome: &parallelpool_core::execution::BlockOutcome, place: usize| {
         let mut changes = outcome.transaction_changes[place].clone();
         changes.accounts.remove(&beneficiary);
         changes

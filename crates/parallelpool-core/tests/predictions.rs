@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use devchain::{SENDER, build, creation, deploying, listing, open, seal, transaction, with_gas};
 use parallelpool_core::access::{Access, AccessSource, Field, Location};
-use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock, Chain};
 use parallelpool_core::error::StateError;
 use parallelpool_core::evm::Limit;
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::predictions::{Bounds, Expected, PredictionStatistics};
 use parallelpool_core::preexecute::PreExecution;
 use parallelpool_core::primitives::{Address, U256};

@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, Mode};
 use parallelpool_core::chainspec::ChainSpec;
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::replay::{ReplayBlock, parse, replay};
 use parallelpool_core::workers::Workers;

@@ -4,9 +4,10 @@ mod support;
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockContext, BlockOutcome, ExecuteOptions, Mode, Techniques};
+use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::ChainSpec;
 use parallelpool_core::evm::environment_reads as reads;
+use parallelpool_core::execution::{BlockOutcome, ExecuteOptions, Mode, Techniques};
 use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::record::{AccessRecord, Void, pre_execute};
 use parallelpool_core::state::Account;

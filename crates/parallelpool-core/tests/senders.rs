@@ -2,9 +2,9 @@
 
 mod support;
 
-use parallelpool_core::block::{BlockOutcome, BuildLimits, BuildOutcome, InvalidTransaction};
+use parallelpool_core::block::InvalidTransaction;
 use parallelpool_core::chainspec::ChainSpec;
-use parallelpool_core::executor::ExecuteError;
+use parallelpool_core::execution::{BlockOutcome, BuildLimits, BuildOutcome, ExecuteError};
 use parallelpool_core::primitives::{Address, U256};
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, StateView};

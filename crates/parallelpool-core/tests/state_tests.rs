@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use parallelpool_core::block::BuildOutcome;
+use parallelpool_core::execution::BuildOutcome;
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{B256, Log, keccak256};
 use parallelpool_core::trie::state_root_of;

@@ -5,8 +5,9 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parallelpool_core::block::{BlockContext, ExecuteOptions, ExecutionStatistics, Mode, Techniques};
+use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::ChainSpec;
+use parallelpool_core::execution::{ExecuteOptions, ExecutionStatistics, Mode, Techniques};
 use parallelpool_core::primitives::{Address, U256};
 use parallelpool_core::state::Account;
 use parallelpool_core::state::memory::MemoryState;

@@ -3,7 +3,7 @@
 use parallelpool_core::access::{Field, Location};
 use parallelpool_core::analysis::{Analysis, Chain, ModelAnalysis, Parallelism};
 use parallelpool_core::error::CoreError;
-use parallelpool_core::executor::ExecuteError;
+use parallelpool_core::execution::ExecuteError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use std::sync::Arc;

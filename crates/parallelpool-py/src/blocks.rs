@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecutionStatistics, Receipt, Withdrawal};
+use parallelpool_core::block::{Receipt, Withdrawal};
 use parallelpool_core::block_codec::{Block, header_hash};
 use parallelpool_core::chain::{ChainBlock, SealedHeader};
+use parallelpool_core::execution::ExecutionStatistics;
 use parallelpool_core::primitives::Log;
 use parallelpool_core::roots::encode_receipt;
 use pyo3::prelude::*;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallelpool_core::block::ExecuteOptions;
 use parallelpool_core::chain::{Chain, ChainOptions, LogFilter};
 use parallelpool_core::chainspec::{Activation, ChainSpec};
 use parallelpool_core::error::CoreError;
+use parallelpool_core::execution::ExecuteOptions;
 use parallelpool_core::header::{blob_base_fee, next_base_fee, next_excess_blob_gas, next_gas_limit};
 use parallelpool_core::predictions::{Bounds, Expected};
 use parallelpool_core::primitives::{Address, B256, KECCAK_EMPTY, U256};

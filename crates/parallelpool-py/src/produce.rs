@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, InvalidTransaction, LeftOut, Mode, Techniques, Withdrawal};
+use parallelpool_core::block::{InvalidTransaction, Withdrawal};
 use parallelpool_core::chain::{BlockAttributes, BuiltBlock};
+use parallelpool_core::execution::{ExecuteOptions, LeftOut, Mode, Techniques};
 use parallelpool_core::primitives::B256;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions};
+use parallelpool_core::execution::{BlockOutcome, ExecuteOptions};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::replay::{self, ReplayBlock, ReplayVerdict};
 use pyo3::prelude::*;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use parallelpool_core::batching::Plan;
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::error::CoreError;
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{BlockOutcome, ExecuteError, ExecuteOptions, Mode};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::state::StateView;
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::tx::SharedTransaction;
 use parallelpool_core::workers::Workers;
 use serde::Serialize;
 
-use crate::measure::timed;
-use crate::workloads::BenchBlock;
+use crate::sample::timed;
+use crate::workload::BenchBlock;
 
 /// Threads that batches are executed by.
 const THREADS: usize = 2;

@@ -20,7 +20,8 @@ use serde::Serialize;
 use super::executed::{Course, ExecutedRow, Timing};
 use super::schedule::{Window, conflicting, conflicts};
 use super::tips::Tips;
-use crate::workloads::{self, BenchBlock, Making};
+use crate::workload::BenchBlock;
+use crate::workloads::{self, Making};
 
 const WINDOW: usize = 64;
 const LANES: [usize; 3] = [2, 8, 32];

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockContext, ExecuteOptions, Mode};
+use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::{ChainSpec, Rules};
 use parallelpool_core::error::CoreError;
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{Address, B256, Bytes, U256};
 use parallelpool_core::state::memory::MemoryState;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
+use parallelpool_core::execution::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{Address, Log, U256, keccak256};
 

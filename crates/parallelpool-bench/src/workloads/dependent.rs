@@ -6,7 +6,8 @@ use parallelpool_core::state::Account;
 use parallelpool_core::state::memory::MemoryState;
 
 use super::transfers::{TRANSFER_GAS, ether};
-use super::{BASE_FEE, BenchBlock, GIGAGAS_TRANSFERS, Making, TIP, draft};
+use super::{BASE_FEE, GIGAGAS_TRANSFERS, Making, TIP, draft};
+use crate::workload::BenchBlock;
 
 const COUNTER: Address = address!("0xc0de000000000000000000000000000000000001");
 

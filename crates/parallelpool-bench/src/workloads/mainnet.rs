@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use parallelpool_core::error::CoreError;
 
-use super::{BenchBlock, Making};
+use super::Making;
 use crate::file;
+use crate::workload::BenchBlock;
 
 const ENDINGS: [&str; 2] = [".json.gz", ".json"];
 

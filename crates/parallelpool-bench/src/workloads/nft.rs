@@ -5,8 +5,9 @@ use parallelpool_core::primitives::{Bytes, U256};
 use parallelpool_core::state::memory::MemoryState;
 
 use super::transfers::ether;
-use super::{BenchBlock, Making, draft};
+use super::{Making, draft};
 use crate::contracts::{Stage, abi, creation_code};
+use crate::workload::BenchBlock;
 
 /// Mints that make one gigagas: each fills two empty slots.
 const GIGAGAS_MINTS: usize = 13_756;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{ExecuteOptions, Mode};
+use parallelpool_core::execution::{ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 
 use super::*;

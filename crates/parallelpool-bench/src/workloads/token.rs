@@ -5,8 +5,9 @@ use parallelpool_core::primitives::{Address, Bytes, U256};
 use parallelpool_core::state::memory::MemoryState;
 
 use super::transfers::ether;
-use super::{BenchBlock, Making, Signer, draft};
+use super::{Making, Signer, draft};
 use crate::contracts::{Stage, abi, creation_code, units};
+use crate::workload::BenchBlock;
 
 /// Transfers that make one gigagas, by what one costs where nothing is created or emptied.
 const GIGAGAS_SELF: usize = 37_522;

@@ -4,7 +4,8 @@ use parallelpool_core::error::CoreError;
 use parallelpool_core::primitives::{Bytes, U256};
 use parallelpool_core::state::memory::MemoryState;
 
-use super::{BenchBlock, GIGAGAS_TRANSFERS, Making, draft};
+use super::{GIGAGAS_TRANSFERS, Making, draft};
+use crate::workload::BenchBlock;
 
 /// Gas of a transfer without data.
 pub(super) const TRANSFER_GAS: u64 = 21_000;

@@ -10,8 +10,9 @@ use parallelpool_core::primitives::{Address, U256};
 use parallelpool_core::state::memory::MemoryState;
 
 use super::transfers::ether;
-use super::{BenchBlock, Draft, Making, Numbers, Signer, Workload, draft};
+use super::{Draft, Making, Numbers, Signer, draft};
 use crate::contracts::{Market, PoolKey, Stage, creation_code, units};
+use crate::workload::{BenchBlock, Workload};
 
 /// Swaps that make one gigagas.
 const GIGAGAS_SWAPS: usize = 7_236;

@@ -15,7 +15,7 @@ mod trace;
 
 use crate::block::BlockContext;
 use crate::chainspec::{ChainSpec, Rules};
-use crate::executor::ExecuteError;
+use crate::execution::ExecuteError;
 use crate::replay::ReplayBlock;
 use crate::state::StateView;
 use crate::state::overlay::Overlay;
@@ -82,7 +82,7 @@ pub struct ModelAnalysis {
 }
 
 impl ModelAnalysis {
-    /// The dependencies in the form of [`crate::block::ExecuteOptions::dependencies`].
+    /// The dependencies in the form of [`crate::execution::ExecuteOptions::dependencies`].
     pub fn hints(&self) -> Vec<Vec<u32>> {
         let of_one = |own: &Vec<Dependency>| {
             let mut earlier: Vec<u32> = own.iter().map(|dependency| dependency.on).collect();

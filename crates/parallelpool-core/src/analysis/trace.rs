@@ -13,12 +13,12 @@ use crate::access::{Field, Location};
 use crate::block::BlockContext;
 use crate::chainspec::Rules;
 use crate::error::StateError;
-use crate::evm::{AccountWrite, Evm, TxExecution, TxResult};
-use crate::executor::ExecuteError;
+use crate::evm::database::ViewDatabase;
+use crate::evm::{Evm, TxExecution, TxResult};
+use crate::execution::ExecuteError;
 use crate::primitives::{Address, KECCAK_EMPTY, U256};
-use crate::state::database::ViewDatabase;
 use crate::state::overlay::Overlay;
-use crate::state::{Account, StateView};
+use crate::state::{Account, AccountWrite, StateView};
 use crate::tx::{RecoveredTransaction, SharedTransaction};
 
 /// How a transaction uses a location: a set.

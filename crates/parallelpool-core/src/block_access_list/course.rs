@@ -16,7 +16,7 @@ use super::{BlockAccessIndex, BlockAccessList, WrongAccessList, execute};
 use crate::chainspec::{Fork, Rules};
 use crate::error::CoreError;
 use crate::evm::TouchedAccount;
-use crate::executor::ExecuteError;
+use crate::execution::ExecuteError;
 use crate::primitives::Address;
 use crate::serial::{Caller, Job, JobOutcome};
 use crate::state::{StateChanges, StateView};

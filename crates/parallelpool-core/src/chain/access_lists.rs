@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use super::Chain;
-use crate::block::ExecuteOptions;
 use crate::block_access_list::{BlockAccessList, WrongAccessList};
 use crate::error::CoreError;
-use crate::executor::ExecuteError;
+use crate::execution::{ExecuteError, ExecuteOptions};
 
 impl Chain {
     /// The list of the canonical block at a height; `None` where there is none. The first block

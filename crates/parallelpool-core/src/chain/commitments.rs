@@ -2,9 +2,9 @@
 
 use alloy_consensus::Header;
 
-use crate::block::BlockOutcome;
 use crate::chainspec::{Fork, Rules};
 use crate::error::CoreError;
+use crate::execution::BlockOutcome;
 use crate::primitives::B256;
 use crate::roots;
 use crate::state::StateChanges;

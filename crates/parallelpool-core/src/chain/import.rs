@@ -5,11 +5,11 @@ use std::time::Instant;
 use super::blocks::{ChainBlock, block_at};
 use super::commitments::{commit_to_state, keeps_intermediate_roots};
 use super::{Chain, ChainHead};
-use crate::block::{ExecuteOptions, ExecutionStatistics, Receipt};
+use crate::block::Receipt;
 use crate::block_codec::Block;
 use crate::chainspec::Fork;
 use crate::error::CoreError;
-use crate::executor::ExecuteError;
+use crate::execution::{ExecuteError, ExecuteOptions, ExecutionStatistics};
 use crate::header::{validate_block, validate_outcome};
 use crate::primitives::Bytes;
 

@@ -7,13 +7,12 @@ use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 use super::blocks::ChainBlock;
 use super::commitments::{commit_to_state, complete_header, keeps_intermediate_roots};
 use super::{Chain, SealedHeader};
-use crate::block::{
-    BlockOutcome, BuildLimits, ExecuteOptions, ExecutionStatistics, LeftOut, Receipt, Withdrawal,
-};
+use crate::block::{Receipt, Withdrawal};
 use crate::block_access_list::BlockAccessList;
 use crate::block_codec::{Block, block_context};
 use crate::chainspec::{Fork, Rules};
 use crate::error::CoreError;
+use crate::execution::{BlockOutcome, BuildLimits, ExecuteOptions, ExecutionStatistics, LeftOut};
 use crate::header::{MAX_BLOCK_BYTES, next_base_fee, next_difficulty, next_excess_blob_gas, validate_header};
 use crate::primitives::{Address, B256, Bytes, U256};
 use crate::roots;

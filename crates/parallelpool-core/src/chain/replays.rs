@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::produce::build_limits;
 use super::{BuiltBlock, Chain};
-use crate::block::{ExecuteOptions, Mode, Techniques};
 use crate::error::CoreError;
-use crate::executor::ExecuteError;
+use crate::execution::{ExecuteError, ExecuteOptions, Mode, Techniques};
 use crate::primitives::B256;
 use crate::replay::{Expected, Frame, ReplayBlock, Reproducer};
 use crate::state::memory::MemoryState;

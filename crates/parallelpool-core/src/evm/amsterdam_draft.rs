@@ -14,6 +14,7 @@ use revm::primitives::hardfork::SpecId;
 
 use super::{Context, ExecutionDatabase};
 use crate::block::BlockContext;
+use crate::tx::charges::DRAFT_MAX_INIT_CODE_SIZE;
 
 /// Sizes of what is stored, in bytes.
 const NEW_ACCOUNT_BYTES: u64 = 112;
@@ -36,7 +37,6 @@ const ACCESS_LIST_STORAGE_KEY: u64 = 1_900 + 32 * 64;
 
 /// EIP-7954 then doubled less.
 const MAX_CODE_SIZE: usize = 32_768;
-pub(crate) const MAX_INIT_CODE_SIZE: usize = 65_536;
 
 /// Gas per byte of state in a block with this gas limit.
 fn price_per_byte(gas_limit: u64) -> u64 {
@@ -50,7 +50,7 @@ fn price_per_byte(gas_limit: u64) -> u64 {
 pub(super) fn configure(configuration: &mut CfgEnv, block: &BlockContext) {
     configuration.enable_amsterdam_eip2780 = false;
     configuration.limit_contract_code_size = Some(MAX_CODE_SIZE);
-    configuration.limit_contract_initcode_size = Some(MAX_INIT_CODE_SIZE);
+    configuration.limit_contract_initcode_size = Some(DRAFT_MAX_INIT_CODE_SIZE);
     let osaka = GasParams::new_spec(SpecId::OSAKA);
     let mut prices = configuration.gas_params.clone();
     let of_osaka = [

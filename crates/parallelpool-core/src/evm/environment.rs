@@ -13,7 +13,7 @@ use revm::primitives::TxKind;
 
 use crate::block::BlockContext;
 use crate::chainspec::Rules;
-use crate::header;
+use crate::header::fees;
 use crate::primitives::{Address, B256, Bytes, U256};
 use crate::tx::charges::{Charges, charges_by, effective_gas_price};
 use crate::tx::{AccessListItem, RecoveredTransaction};
@@ -43,7 +43,7 @@ pub(super) fn block_environment(rules: &Rules, block: &BlockContext) -> BlockEnv
 
 /// Wei per blob gas in this block; `None` before Cancun.
 pub fn blob_base_fee(rules: &Rules, block: &BlockContext) -> Option<u128> {
-    Some(header::blob_base_fee(&rules.blobs?, block.excess_blob_gas?))
+    Some(fees::blob_base_fee(&rules.blobs?, block.excess_blob_gas?))
 }
 
 /// The EVM's configuration under these rules.
@@ -60,7 +60,7 @@ pub(super) fn configuration(rules: &Rules, block: &BlockContext) -> CfgEnv {
 /// A transaction as revm reads it. One is filled anew for each ([`EvmTransaction::fill`]): its lists
 /// keep their room, and most transactions have none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct EvmTransaction {
+pub(crate) struct EvmTransaction {
     /// The chain's own type byte.
     pub(super) tx_type: u8,
     pub(super) is_parallel: bool,
@@ -90,7 +90,7 @@ pub(super) struct EvmTransaction {
 
 /// An authorization and its signer, `None` where the signature is void.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RecoveredAuthorization {
+pub(crate) struct RecoveredAuthorization {
     chain_id: U256,
     address: Address,
     nonce: u64,

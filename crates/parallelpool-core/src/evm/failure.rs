@@ -8,7 +8,7 @@ use crate::error::StateError;
 
 /// The handler's error.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The transaction cannot be executed here.
     Invalid(InvalidTransaction),
     /// A state read failed.

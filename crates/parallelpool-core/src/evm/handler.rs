@@ -23,7 +23,7 @@ use revm::primitives::hardfork::SpecId;
 
 use super::failure::Failure;
 use super::halt::StoppedAt;
-use super::{Context, ExecutionDatabase, Machine, TxResult, block_run, halt, validation};
+use super::{Context, ExecutionDatabase, Machine, TxResult, halt, settle, validation};
 use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
 use crate::tx::charges::earned_per_gas;
@@ -207,7 +207,7 @@ fn conclude<D: ExecutionDatabase>(
     take_error::<Failure, _>(&mut context.error)?;
     let result = describe(context, result, gas);
     if context.chain.keeps_journal {
-        block_run::settle(context);
+        settle::settle(context);
     }
     context.journaled_state.commit_tx();
     context.local.clear();

@@ -9,20 +9,21 @@
 //! each of which is asked at most once per key and execution.
 
 mod amsterdam_draft;
-mod block_run;
+pub mod database;
 mod deadline;
 mod environment;
-mod failure;
+pub(crate) mod failure;
 mod halt;
 mod handler;
 mod observations;
 mod preimages;
+mod settle;
 mod slot_trace;
 mod storage_metering;
 #[cfg(test)]
 mod tests;
-mod validation;
-mod writes;
+pub(crate) mod validation;
+pub(crate) mod writes;
 
 use revm::Database;
 use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journal, LocalContext};
@@ -44,11 +45,9 @@ use crate::block::{BlockContext, InvalidTransaction};
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, Log, U256};
-use crate::state::Account;
+use crate::state::AccountWrite;
 use crate::tx::RecoveredTransaction;
 
-pub(crate) use self::amsterdam_draft::MAX_INIT_CODE_SIZE as DRAFT_MAX_INIT_CODE_SIZE;
-pub(crate) use self::block_run::{BlockRun, Done};
 pub use self::deadline::Limit;
 pub use self::environment::blob_base_fee;
 pub use self::observations::{Observations, environment as environment_reads};
@@ -114,20 +113,6 @@ pub struct TxResult {
     pub blob_gas_used: u64,
 }
 
-/// The changes of one transaction to one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountWrite {
-    /// Whose.
-    pub address: Address,
-    /// The fields afterwards, where they changed; inner `None`: the account is gone.
-    pub account: Option<Option<Account>>,
-    /// The account existed before and was destroyed or created anew: no earlier slot survives.
-    /// `storage` applies afterwards.
-    pub storage_cleared: bool,
-    /// Changed slots and their values afterwards.
-    pub storage: Vec<(U256, U256)>,
-}
-
 /// An account that was loaded, with the slots that were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TouchedAccount {
@@ -178,25 +163,25 @@ type Machine<D> = revm::context::Evm<
 
 /// What the handler and the instructions keep beside revm's own context.
 #[derive(Debug)]
-struct Chain {
+pub(crate) struct Chain {
     rules: Rules,
     options: CallOptions,
-    recorder: Recorder,
+    pub(crate) recorder: Recorder,
     preimages: Vec<Preimage>,
     stopped_at: Option<StoppedAt>,
     fee: U256,
     /// Several transactions share the journal: fees are credited in it, and accounts settled.
-    keeps_journal: bool,
+    pub(crate) keeps_journal: bool,
     /// The outermost frame is a call that found code, its own or a delegate's.
     runs_code: bool,
     /// Where a transaction on a journal that is kept leaves which slots it used, if anybody asks.
-    slots: Option<SlotTrace>,
+    pub(crate) slots: Option<SlotTrace>,
     watch: Watch,
 }
 
 /// An EVM for one block and one database, made once per worker and block.
 pub struct Evm<D: ExecutionDatabase> {
-    machine: Machine<D>,
+    pub(crate) machine: Machine<D>,
     base_fee: u64,
     records_touched: bool,
 }
@@ -371,7 +356,7 @@ impl<D: ExecutionDatabase> Evm<D> {
         writes::touched(&self.machine.ctx.journaled_state.inner.state)
     }
 
-    fn set_call(&mut self, tx: &RecoveredTransaction, options: CallOptions) {
+    pub(crate) fn set_call(&mut self, tx: &RecoveredTransaction, options: CallOptions) {
         let context = &mut self.machine.ctx;
         context.tx.fill(tx, &context.chain.rules, &context.cfg.gas_params);
         if let Some(cap) = options.gas_cap.filter(|cap| *cap < context.tx.gas_limit) {
@@ -393,7 +378,7 @@ impl<D: ExecutionDatabase> Evm<D> {
     }
 
     /// Runs the transaction that is set, on the journal as it is.
-    fn run(&mut self) -> Result<TxResult, Failure> {
+    pub(crate) fn run(&mut self) -> Result<TxResult, Failure> {
         TransactionHandler::<D>::default().transact(&mut self.machine)
     }
 
@@ -413,13 +398,4 @@ impl<D: ExecutionDatabase> Evm<D> {
 #[inline]
 pub(crate) fn may_be_precompile(address: &Address) -> bool {
     address[..18].iter().all(|byte| *byte == 0)
-}
-
-/// The beneficiary's account after a fee was credited, by the rules of touching: before EIP-161
-/// even a fee of zero creates the account, afterwards an account that stays empty is removed.
-#[inline]
-pub fn credit(before: Option<Account>, fee: U256, spec: SpecId) -> Option<Account> {
-    let mut account = before.unwrap_or_default();
-    account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
-    (!account.is_empty() || !spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)).then_some(account)
 }

@@ -66,7 +66,7 @@ impl Observations {
 
 /// Collects the observations of one transaction after another.
 #[derive(Debug, Default)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     observations: Observations,
     // Membership of the address lists: a loop over BALANCE must not turn quadratic.
     balances: AddressSet,
@@ -86,7 +86,7 @@ impl Recorder {
     }
 
     /// Forgets the observations, keeping their room.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.forget_members();
         let Observations { balances, emptiness, whole, environment, outflow } = &mut self.observations;
         balances.clear();

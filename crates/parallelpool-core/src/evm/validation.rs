@@ -63,7 +63,7 @@ impl CallOptions {
 
 /// Checks everything, deducts the greatest gas fee and raises the nonce of a call's sender.
 /// Returns the gas that is charged before execution.
-pub(super) fn validate_and_deduct<D: ExecutionDatabase>(
+pub(crate) fn validate_and_deduct<D: ExecutionDatabase>(
     context: &mut Context<D>,
 ) -> Result<InitialAndFloorGas, Failure> {
     envelope(&context.chain.rules, &context.tx)?;

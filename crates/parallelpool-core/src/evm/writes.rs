@@ -3,9 +3,9 @@
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account as JournalAccount, EvmState};
 
-use super::{AccountWrite, TouchedAccount};
+use super::TouchedAccount;
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, U256};
-use crate::state::Account;
+use crate::state::{Account, AccountWrite};
 
 /// Changes and new code of a transaction that ran on an empty journal. Empty accounts are gone
 /// afterwards (EIP-161), but for the one that is still to be `paid`.

@@ -3,9 +3,13 @@
 use alloy_consensus::Header;
 use alloy_eips::eip4844::fake_exponential;
 
-use super::{ELASTICITY, GAS_PER_BLOB};
 use crate::chainspec::{BlobParameters, ChainSpec, Fork};
 use crate::primitives::U256;
+
+/// Gas of one blob.
+pub const GAS_PER_BLOB: u64 = 131_072;
+/// From London on, the gas limit is this many times the gas target.
+pub(super) const ELASTICITY: u64 = 2;
 
 /// Base fee of the first London block.
 pub const INITIAL_BASE_FEE: u64 = 1_000_000_000;

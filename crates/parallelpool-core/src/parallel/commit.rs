@@ -11,15 +11,15 @@ use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
 use super::window::Window;
 use super::{Executed, Memory, Speculation, Transfer, Worker};
-use crate::block::{Abort, ExecutionStatistics, InvalidTransaction, LeftOut, MOST_ABORTS, Remains};
+use crate::block::{InvalidTransaction, Remains};
 use crate::error::{CoreError, StateError};
-use crate::evm::{AccountWrite, TouchedAccount, TxExecution, TxResult};
-use crate::executor::ExecuteError;
+use crate::evm::{TouchedAccount, TxExecution, TxResult};
+use crate::execution::{Abort, ExecuteError, ExecutionStatistics, LeftOut, MOST_ABORTS};
 use crate::ledger::Ledger;
 use crate::primitives::{Address, SpecId, U256};
 use crate::serial::{Caller, Job, JobOutcome};
 use crate::state::overlay::Overlay;
-use crate::state::{Account, StateChanges, StateView};
+use crate::state::{Account, AccountWrite, StateChanges, StateView};
 use crate::transfers::{Outcome, Plain};
 use crate::tx::RecoveredTransaction;
 
@@ -113,7 +113,7 @@ impl<'a> Committer<'a> {
     }
 
     /// The window is one at first, for so many transactions.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn rest_first(&mut self, transactions: u32) {
         self.window = Window::resting(transactions);
     }

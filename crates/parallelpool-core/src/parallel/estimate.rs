@@ -152,7 +152,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::block::ExecuteOptions;
+    use crate::execution::ExecuteOptions;
     use crate::parallel::tests::{COUNTER, account, block, job, rules, state, transaction};
     use crate::record::pre_execute;
 

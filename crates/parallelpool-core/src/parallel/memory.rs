@@ -22,10 +22,12 @@ use super::reads::{ReadLog, has_no_code};
 use super::sync::{AtomicU32, Mutex, Ordering, RwLock, Word32, Word64};
 use super::versions::Versions;
 use crate::error::StateError;
-use crate::evm::{AccountWrite, TxExecution, credit};
+use crate::evm::TxExecution;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, SpecId, U256};
 use crate::state::overlay::new_code_hash;
-use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView, analyse};
+use crate::state::{
+    Account, AccountChange, AccountWrite, ChangeSet, StateChanges, StateView, analyse, credit,
+};
 use crate::transfers::Plain;
 
 /// An account of this block.

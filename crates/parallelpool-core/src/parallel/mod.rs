@@ -22,7 +22,6 @@ mod memory;
 mod reads;
 mod recheck;
 mod schedule;
-mod spare;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -38,7 +37,6 @@ pub(crate) use self::estimate::{Forecast, is_worth_it};
 use self::memory::{AccountId, Place, Tables, VersionedState};
 use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
-pub(crate) use self::spare::SpareTables;
 use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::view::TransactionView;
 use crate::block::Remains;
@@ -46,7 +44,7 @@ use crate::chainspec::Fork;
 use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError, StateKey};
 use crate::evm::{Evm, TxExecution};
-use crate::executor::ExecuteError;
+use crate::execution::ExecuteError;
 use crate::serial::{Job, JobOutcome};
 use crate::state::StateView;
 use crate::transfers::TransferRules;
@@ -76,13 +74,13 @@ pub(crate) fn run_as_forecast(
     if u32::try_from(job.transactions.len()).is_err() {
         return Err(CoreError::InvalidArgument("too many transactions for one block".into()).into());
     }
-    let tables = workers.spare_tables().take();
+    let tables = workers.spare().take();
     let speculation = Speculation::new(job, state, tables, threads, forecast);
     workers.run(threads.min(job.transactions.len()), |worker| cpu.count(worker, || speculation.work()));
     let (outcome, tables) = speculation.finish(threads, |work| {
         workers.run(threads, |worker| cpu.count(worker, work));
     });
-    workers.spare_tables().keep(tables);
+    workers.spare().keep(tables);
     let mut outcome = outcome?;
     outcome.statistics.cpu_ns = cpu.total_ns();
     outcome.statistics.elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -7,9 +7,9 @@
 
 use super::memory::{AccountId, SlotId, VersionedState};
 use crate::access::{Field, Location};
-use crate::block::Abort;
 use crate::error::StateError;
 use crate::evm::Observations;
+use crate::execution::Abort;
 use crate::primitives::{Address, KECCAK_EMPTY, U256};
 use crate::state::{Account, StateView};
 use crate::transfers::HUGE;

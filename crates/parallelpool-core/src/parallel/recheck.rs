@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use crate::error::{CoreError, StateError};
-use crate::evm::{AccountWrite, Evm, TxExecution, TxResult};
+use crate::evm::database::ViewDatabase;
+use crate::evm::{Evm, TxExecution, TxResult};
 use crate::primitives::Address;
 use crate::serial::Job;
-use crate::state::database::ViewDatabase;
 use crate::state::overlay::Overlay;
-use crate::state::{StateChanges, StateView};
+use crate::state::{AccountWrite, StateChanges, StateView};
 
 /// The serial execution.
 pub(super) struct Shadow<'a> {

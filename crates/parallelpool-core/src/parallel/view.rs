@@ -15,8 +15,8 @@ use super::reads::ReadLog;
 use super::sync::{AtomicBool, Ordering};
 use crate::error::StateError;
 use crate::evm::ExecutionDatabase;
+use crate::evm::database::account_info;
 use crate::primitives::{Address, B256, Bytecode, Bytes, U256};
-use crate::state::database::account_info;
 use crate::state::{Account, StateView};
 use crate::tx::RecoveredTransaction;
 

@@ -62,7 +62,7 @@ impl Window {
     }
 
     /// A window for two workers that is one at first, for so many transactions.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn resting(transactions: u32) -> Self {
         Self { size: 1, rest: transactions, next_rest: transactions, ..Self::new(2, true) }
     }

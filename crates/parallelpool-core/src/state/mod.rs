@@ -1,16 +1,17 @@
 //! State as the executors see it: read-only views, and the changes a block makes to one.
 
 mod changes;
-pub mod database;
 pub(crate) mod joined;
 pub mod memory;
 pub mod overlay;
 pub mod recording;
+mod write;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use self::changes::{AccountChange, ChangeSet, Entries, StateChanges};
+pub use self::write::{AccountWrite, credit};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256};
 

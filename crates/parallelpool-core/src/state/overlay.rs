@@ -5,9 +5,8 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 
-use super::{Account, AccountAnswer, AccountChange, StateChanges, StateView, analyse};
+use super::{Account, AccountAnswer, AccountChange, AccountWrite, StateChanges, StateView, analyse, credit};
 use crate::error::StateError;
-use crate::evm::{AccountWrite, credit};
 use crate::primitives::{Address, B256, Bytecode, KECCAK_EMPTY, SpecId, U256};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;

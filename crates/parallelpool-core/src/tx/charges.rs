@@ -91,11 +91,14 @@ pub(crate) fn earned_per_gas(rules: &Rules, price: U256, base_fee: U256) -> U256
     if rules.fork >= Fork::London { price.saturating_sub(base_fee) } else { price }
 }
 
+/// Longest init code of the draft of Amsterdam whose public tests there are: EIP-7954 then doubled less.
+pub(crate) const DRAFT_MAX_INIT_CODE_SIZE: usize = 65_536;
+
 impl Rules {
     /// Longest init code that a creation may run, in bytes of its whole data (EIP-3860).
     pub fn max_init_code_size(&self) -> Option<usize> {
         match self.fork {
-            _ if self.is_amsterdam_draft() => Some(crate::evm::DRAFT_MAX_INIT_CODE_SIZE),
+            _ if self.is_amsterdam_draft() => Some(DRAFT_MAX_INIT_CODE_SIZE),
             fork if fork >= Fork::Amsterdam => Some(131_072),
             fork if fork >= Fork::Shanghai => Some(49_152),
             _ => None,

@@ -1,9 +1,9 @@
 //! The same transactions in several orders: what must come out the same, and whether it does.
 
 use super::{Divergence, Setting, Verification, VerifyOptions};
-use crate::block::{BuildLimits, ExecuteOptions, Mode, Receipt};
+use crate::block::Receipt;
 use crate::error::CoreError;
-use crate::executor::ExecuteError;
+use crate::execution::{BuildLimits, ExecuteError, ExecuteOptions, Mode};
 use crate::primitives::{B256, keccak256};
 use crate::serial::{self, Caller, Job};
 use crate::state::StateChanges;

@@ -11,8 +11,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
-use parallelpool_core::executor::ExecuteError;
+use parallelpool_core::execution::{BlockOutcome, ExecuteError, ExecuteOptions, Mode};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 

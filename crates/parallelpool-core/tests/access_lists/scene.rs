@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::block_access_list::BlockAccessList;
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{BlockOutcome, ExecuteError, ExecuteOptions, Mode};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{Address, U256};
 use parallelpool_core::state::{AccountChange, StateChanges};
 use parallelpool_core::system::{BEACON_ROOTS_CONTRACT, HISTORY_STORAGE_CONTRACT};

@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockOutcome, ExecuteOptions, Mode};
 use parallelpool_core::block_access_list::{BlockAccessList, WrongAccessList, most_items};
 use parallelpool_core::block_codec::Block;
 use parallelpool_core::chainspec::{Amsterdam, ChainSpec, Fork};
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{BlockOutcome, ExecuteError, ExecuteOptions, Mode};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::workers::Workers;
 use serde_json::Value;
 

@@ -4,9 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parallelpool_core::block::{BuildOutcome, ExecuteOptions, ExecutionStatistics};
 use parallelpool_core::error::CoreError;
-use parallelpool_core::executor::ExecuteError;
+use parallelpool_core::execution::{BuildOutcome, ExecuteError, ExecuteOptions, ExecutionStatistics};
 
 use crate::scenario::Scenario;
 use crate::support::agreement::{Case, Difference, Engine, Task, compare_ways, compare_with};

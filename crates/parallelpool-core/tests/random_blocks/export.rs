@@ -8,8 +8,9 @@ use std::fmt::LowerHex;
 use std::io::Write;
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockOutcome, BuildOutcome, ExecuteOptions, Mode, Receipt};
+use parallelpool_core::block::Receipt;
 use parallelpool_core::chainspec::Fork;
+use parallelpool_core::execution::{BlockOutcome, BuildOutcome, ExecuteOptions, Mode};
 use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{B256, KECCAK_EMPTY, U256};
 use parallelpool_core::roots;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parallelpool_core::block::{BuildOutcome, ExecuteOptions, Mode};
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{BuildOutcome, ExecuteError, ExecuteOptions, Mode};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::Address;
 use parallelpool_core::tx::RecoveredTransaction;
 

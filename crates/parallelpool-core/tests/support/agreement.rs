@@ -8,11 +8,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parallelpool_core::block::{
-    BlockContext, BlockOutcome, BuildLimits, BuildOutcome, ExecuteOptions, ExecutionStatistics,
-};
+use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::{ChainSpec, Rules};
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{
+    BlockOutcome, BuildLimits, BuildOutcome, ExecuteError, ExecuteOptions, ExecutionStatistics,
+};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::record::AccessRecord;
 use parallelpool_core::replay::compare;
 use parallelpool_core::roots::receipts_root;

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use alloy_consensus::Header;
-use parallelpool_core::block::BlockOutcome;
 use parallelpool_core::block_codec::Block;
 use parallelpool_core::chainspec::{ChainSpec, Fork};
+use parallelpool_core::execution::BlockOutcome;
 use parallelpool_core::executor::Executor;
 use parallelpool_core::header::{validate_block, validate_outcome};
 use parallelpool_core::primitives::B256;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parallelpool_core::block::{BuildLimits, BuildOutcome};
+use parallelpool_core::execution::{BuildLimits, BuildOutcome};
 use parallelpool_core::primitives::{Address, U256, keccak256};
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, StateView};

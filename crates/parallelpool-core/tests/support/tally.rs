@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use parallelpool_core::block::BuildOutcome;
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{BuildOutcome, ExecuteError};
+use parallelpool_core::executor::Executor;
 
 use super::agreement::{Case, Difference, ON_ONE_JOURNAL, compare_with, oracle};
 use super::ways::{SPECULATIONS, Way, Ways};

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use parallelpool_core::block::{BlockContext, BlockOutcome};
+use parallelpool_core::block::BlockContext;
 use parallelpool_core::chainspec::{ChainSpec, Fork};
 use parallelpool_core::error::CoreError;
-use parallelpool_core::executor::{ExecuteError, Executor};
+use parallelpool_core::execution::{BlockOutcome, ExecuteError};
+use parallelpool_core::executor::Executor;
 use parallelpool_core::primitives::{Address, B256, U256};
 use parallelpool_core::state::memory::MemoryState;
 use parallelpool_core::state::{Account, StateView};

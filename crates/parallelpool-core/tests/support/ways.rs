@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use parallelpool_core::block::{ExecuteOptions, Mode, Techniques};
+use parallelpool_core::execution::{ExecuteOptions, Mode, Techniques};
 
 use super::hints::wrong_hints;
 

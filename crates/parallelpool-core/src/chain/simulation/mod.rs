@@ -20,11 +20,11 @@ use crate::block::{BlockContext, InvalidTransaction};
 use crate::block_codec::block_context;
 use crate::chainspec::Rules;
 use crate::error::{CoreError, StateError};
+use crate::evm::database::ViewDatabase;
 use crate::evm::{CallOptions, Evm, Limit, TxExecution, TxResult};
 use crate::header::next_gas_limit;
 use crate::primitives::Bytes;
 use crate::state::StateView;
-use crate::state::database::ViewDatabase;
 use crate::state::overlay::Overlay;
 use crate::tx::{AccessListItem, RecoveredTransaction};
 

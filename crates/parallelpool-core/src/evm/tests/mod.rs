@@ -7,8 +7,9 @@ mod verdicts;
 
 use super::*;
 use crate::chainspec::BlobParameters;
+use crate::evm::database::ViewDatabase;
 use crate::primitives::{KECCAK_EMPTY, keccak256};
-use crate::state::database::ViewDatabase;
+use crate::state::Account;
 use crate::state::memory::MemoryState;
 use crate::tx::Transaction;
 

@@ -13,13 +13,13 @@ use hashbrown::HashMap;
 
 use super::{Committer, with_missing};
 use crate::error::{CoreError, StateError};
-use crate::evm::{BlockRun, Done, SlotTrace};
-use crate::executor::ExecuteError;
+use crate::evm::SlotTrace;
+use crate::execution::ExecuteError;
 use crate::parallel::memory::AccountId;
 use crate::parallel::schedule::Schedule;
 use crate::parallel::{Memory, Speculation};
 use crate::primitives::{Address, B256, Bytecode, U256};
-use crate::serial;
+use crate::serial::{self, BlockRun, Done};
 use crate::state::{Account, StateView};
 use crate::tx::RecoveredTransaction;
 

@@ -14,7 +14,7 @@ use shuttle::{Config, FailurePersistence, Runner};
 
 use super::world::World;
 use super::*;
-use crate::block::BuildLimits;
+use crate::execution::BuildLimits;
 
 const SCHEDULES: u64 = 3_000;
 const PER_BLOCK: u64 = 12;
@@ -182,7 +182,8 @@ fn a_panic_lets_all_workers_go_under_every_schedule() {
         let (rules, block, options) = (rules(), block(), ExecuteOptions::default());
         let (state, transactions) = trapped(true);
         let job = job(&rules, &block, &transactions, &options);
-        let speculation = Speculation::new(&job, &state, Box::default(), 3);
+        let speculation =
+            Speculation::new(&job, &state, Box::default(), 3, Forecast::of(&job, &trapped(false).0));
         let work = || {
             let result = catch_unwind(AssertUnwindSafe(|| speculation.work()));
             counted.fetch_add(usize::from(result.is_err()), Ordering::Relaxed);

@@ -159,7 +159,7 @@ impl Scene {
     fn assert_all_orders_agree(&self) {
         let options =
             ExecuteOptions { recheck: true, keep_transaction_changes: true, ..ExecuteOptions::default() };
-        let limits = crate::block::BuildLimits { max_block_bytes: None, overhead_bytes: 0 };
+        let limits = crate::execution::BuildLimits { max_block_bytes: None, overhead_bytes: 0 };
         let caller = Caller::Build(&limits);
         let (rules, block, transactions) = (&self.rules, &self.block, &self.transactions[..]);
         let job = Job { rules, block, transactions, caller, options: &options };

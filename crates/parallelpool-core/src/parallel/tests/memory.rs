@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::*;
 use crate::access::Field;
-use crate::evm::{AccountWrite, ExecutionDatabase, Observations};
+use crate::evm::{ExecutionDatabase, Observations};
 use crate::primitives::Bytecode;
+use crate::state::AccountWrite;
 use revm::Database;
 
 /// An account with one slot set, and a count of questions.

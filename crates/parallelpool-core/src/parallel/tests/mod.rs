@@ -25,8 +25,9 @@ mod transfers;
 mod world;
 
 use super::*;
-use crate::block::{BlockContext, ExecuteOptions, Techniques};
+use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
+use crate::execution::{ExecuteOptions, Techniques};
 use crate::primitives::{Address, B256, U256};
 use crate::serial::{self, Caller};
 use crate::state::Account;

@@ -8,7 +8,7 @@ fn verdict_on(tamper: impl FnOnce(&mut TxExecution)) -> Result<(), CoreError> {
     let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(2));
     let options = ExecuteOptions { recheck: true, ..ExecuteOptions::default() };
     let job = job(&rules, &block, &transactions, &options);
-    let mut evm = Evm::new(&rules, &block, crate::state::database::ViewDatabase(&state));
+    let mut evm = Evm::new(&rules, &block, crate::evm::database::ViewDatabase(&state));
     let mut execution = evm.execute(&transactions[0]).expect("memory state");
     tamper(&mut execution);
     Shadow::new(&job, &state).compare(0, &execution)
@@ -47,7 +47,7 @@ fn changes_of_the_whole_block_are_compared_account_by_account() {
     let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(1));
     let options = ExecuteOptions::default();
     let job = job(&rules, &block, &transactions, &options);
-    let mut evm = Evm::new(&rules, &block, crate::state::database::ViewDatabase(&state));
+    let mut evm = Evm::new(&rules, &block, crate::evm::database::ViewDatabase(&state));
     let execution = evm.execute(&transactions[0]).expect("memory state");
     let result = execution.outcome.clone().expect("valid");
     let shadow = || {

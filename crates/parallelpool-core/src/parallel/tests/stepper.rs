@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use super::world::World;
 use super::*;
-use crate::block::BuildLimits;
+use crate::execution::BuildLimits;
 use crate::record::{AccessRecord, pre_execute};
 
 /// What the test lets happen next.
@@ -234,22 +234,4 @@ fn calls_of_one_sender_run_once_each_whatever_the_order() {
             "all of them count in one slot, and none is thrown away"
         );
     }
-}
-
-#[test]
-fn the_window_keeps_a_storm_from_wasting_most_of_the_work() {
-    let (rules, state, transactions) = (rules(), state(), dependent_chain(600));
-    let block = BlockContext { gas_limit: 1_000_000_000, ..block() };
-    let wasted = |adaptive_window: bool| {
-        let techniques = crate::block::Techniques { adaptive_window, ..Default::default() };
-        let options = ExecuteOptions { techniques, ..ExecuteOptions::default() };
-        let job = job(&rules, &block, &transactions, &options);
-        let runs =
-            (0..10).map(|seed| run_by_steps(&job, &state, 8, Preference::Random(seed)).expect("valid"));
-        runs.map(|outcome| outcome.statistics.conflicts).sum::<u64>()
-    };
-    let (with, without) = (wasted(true), wasted(false));
-
-    assert!(without > 2_000, "{without} executions of 6,000 thrown away: no storm");
-    assert!(4 * with < without, "{with} of 6,000 thrown away, {without} by a window of one size");
 }

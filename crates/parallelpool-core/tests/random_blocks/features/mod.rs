@@ -4,8 +4,9 @@ mod payments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parallelpool_core::block::{BuildOutcome, InvalidTransaction};
+use parallelpool_core::block::InvalidTransaction;
 use parallelpool_core::chainspec::Fork;
+use parallelpool_core::execution::BuildOutcome;
 use parallelpool_core::primitives::{Address, KECCAK_EMPTY, U256};
 use parallelpool_core::state::{Account, StateChanges, StateView};
 use parallelpool_core::tx::{RecoveredTransaction, Tag};

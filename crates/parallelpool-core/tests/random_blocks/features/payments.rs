@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parallelpool_core::block::{BuildOutcome, InvalidTransaction};
+use parallelpool_core::block::InvalidTransaction;
+use parallelpool_core::execution::BuildOutcome;
 use parallelpool_core::primitives::{Address, KECCAK_EMPTY, U256};
 use parallelpool_core::state::StateChanges;
 use parallelpool_core::tx::RecoveredTransaction;

@@ -15,8 +15,9 @@ pub(crate) use transactions::authorization;
 
 use std::sync::{LazyLock, OnceLock};
 
-use parallelpool_core::block::{BlockContext, BuildLimits, Ommer, Withdrawal};
+use parallelpool_core::block::{BlockContext, Ommer, Withdrawal};
 use parallelpool_core::chainspec::{ChainSpec, Fork};
+use parallelpool_core::execution::BuildLimits;
 use parallelpool_core::genesis::{dev_genesis_json, parse_genesis};
 use parallelpool_core::primitives::{Address, B256, U256, keccak256};
 use parallelpool_core::state::memory::MemoryState;

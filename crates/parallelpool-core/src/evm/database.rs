@@ -3,10 +3,10 @@
 use revm::Database;
 use revm::state::AccountInfo;
 
-use super::{Account, StateView};
+use super::ExecutionDatabase;
 use crate::error::StateError;
-use crate::evm::ExecutionDatabase;
 use crate::primitives::{Address, B256, Bytecode, U256};
+use crate::state::{Account, StateView};
 
 /// Passes every question on to a view.
 #[derive(Debug, Clone, Copy)]
