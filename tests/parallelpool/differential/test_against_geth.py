@@ -39,7 +39,7 @@ SHORT: Final = (
     Plan(1, 250),
     Plan(2, 120, FEW_PENDING),
     Plan(3, 120, FEW_QUEUED, reorgs=0),
-    Plan(4, 200, FULL, reorgs=0, is_full=True),
+    Plan(33, 200, FULL, reorgs=0, is_full=True),
 )
 
 LONG: Final = (
