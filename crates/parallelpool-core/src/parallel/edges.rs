@@ -28,8 +28,17 @@ pub(super) fn predict(
     hints: &[Vec<u32>],
     is_transfer: &[bool],
 ) -> Vec<Edges> {
+    predict_by(&RandomState::default(), transactions, hints, is_transfer)
+}
+
+/// By the hash given: two senders of one hash forget each other, and tests want to know which.
+fn predict_by(
+    hasher: &impl BuildHasher,
+    transactions: &[SharedTransaction],
+    hints: &[Vec<u32>],
+    is_transfer: &[bool],
+) -> Vec<Edges> {
     // Who calls a contract twice mostly meets what it left there.
-    let hasher = RandomState::default();
     let places = transactions.len().next_power_of_two().min(PLACES);
     let mut callers: Vec<Option<(Address, u32)>> = vec![None; places];
     let mut edges = Vec::with_capacity(transactions.len());
@@ -53,8 +62,26 @@ pub(super) fn predict(
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasherDefault, Hasher};
+
     use super::*;
     use crate::parallel::tests::{account, transaction};
+
+    /// Takes an address's last byte for its hash.
+    #[derive(Default)]
+    struct LastByte(u8);
+
+    impl Hasher for LastByte {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 = bytes.last().copied().unwrap_or(self.0);
+        }
+
+        fn finish(&self) -> u64 {
+            self.0.into()
+        }
+    }
+
+    type ByLastByte = BuildHasherDefault<LastByte>;
 
     fn edges(hints: &[Vec<u32>]) -> Vec<Vec<u32>> {
         let transactions = [
@@ -65,12 +92,24 @@ mod tests {
             transaction(account(1), 3, account(7), 5),
         ];
         let is_transfer = [false, false, false, true, false];
-        predict(&transactions, hints, &is_transfer).iter().map(|edges| edges.to_vec()).collect()
+        let predicted = predict_by(&ByLastByte::default(), &transactions, hints, &is_transfer);
+        predicted.iter().map(|edges| edges.to_vec()).collect()
     }
 
     #[test]
     fn calls_of_one_sender_follow_each_other() {
         assert_eq!(edges(&[]), [vec![], vec![], vec![0], vec![], vec![2]]);
+    }
+
+    #[test]
+    fn who_shares_a_place_forgets_and_takes_nobody_elses_edge() {
+        let senders = [account(1), account(1 + 8), account(1), account(1)];
+        let transactions: Vec<_> =
+            (0..8).map(|index| transaction(senders[index % 4], 0, account(7), 0)).collect();
+        let edges = predict_by(&ByLastByte::default(), &transactions, &[], &[false; 8]);
+
+        let edges: Vec<_> = edges.iter().map(|edges| edges.to_vec()).collect();
+        assert_eq!(edges, [vec![], vec![], vec![], vec![2], vec![3], vec![], vec![], vec![6]]);
     }
 
     #[test]
