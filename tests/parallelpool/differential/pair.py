@@ -344,8 +344,7 @@ async def pair(folder: Path, *, gas_limit: int = 30_000_000, **limits: int) -> A
         geths.running(folder / "geth", document, *flags, session=session) as geth,
         our_node(config) as node,
     ):
-        # Nothing is pooled yet, so the order can be exchanged.
+        # Nothing is pooled yet, so the order can be exchanged. It has no base fee: geth learns one at its first head.
         index = node.pool._holdings.index
         index.prices = GethPriceHeaps(index)
-        index.prices.reprice(node.pool.head.next_base_fee)
         yield Pair(node, geth, session)

@@ -65,13 +65,16 @@ class GethPriceHeaps(PriceOrder):
             self._reheap(coming)
 
     def is_underpriced(self, newcomer: PooledTransaction) -> bool:
-        self._clean(self._urgent)
-        self._clean(self._floating)
         return (
-            bool(self._urgent or self._floating)
-            and (not self._urgent or price_of(newcomer, self._base_fee) <= self._urgent[0][:3])
-            and (not self._floating or price_of(newcomer, None) <= self._floating[0][:3])
+            self._is_beaten_by_worst(self._urgent, price_of(newcomer, self._base_fee))
+            and self._is_beaten_by_worst(self._floating, price_of(newcomer, None))
+            and bool(self._urgent or self._floating)
         )
+
+    def _is_beaten_by_worst(self, heap: list[Entry], price: tuple[int, Wei, Wei]) -> bool:
+        """Drops who left from the top first: not done, and so still counted, in a heap that is not asked any more."""
+        self._clean(heap)
+        return not heap or price <= heap[0][:3]
 
     def take_cheapest(self, slots: int) -> list[PooledTransaction] | None:
         taken: list[PooledTransaction] = []

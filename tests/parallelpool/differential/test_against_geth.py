@@ -46,7 +46,7 @@ LONG: Final = (
     *(Plan(seed, 1_500) for seed in (1, 2, 3, 4)),
     *(Plan(seed, 800, FEW_PENDING) for seed in (11, 12)),
     *(Plan(seed, 800, FEW_QUEUED, reorgs=0) for seed in (21, 22)),
-    *(Plan(seed, 800, FULL, reorgs=0, is_full=True) for seed in (4, 32, 33)),
+    *(Plan(seed, 800, FULL, reorgs=0, is_full=True) for seed in (4, 32, 33, 34)),
 )
 
 REFUSALS: Final = (

@@ -1,30 +1,25 @@
 //! The executable transactions as a block producer takes them: highest effective tip first, at equal tips the
 //! one that came first, each sender's in nonce order.
 //!
-//! Each sender's first stands in [`Ready`], in that order, for the base fee of the block to come; so a
-//! question for the best few costs what those few cost, whatever the size of the pool. For another base fee
-//! the firsts are ranked anew.
+//! Each sender's first stands in [`Firsts`](super::firsts::Firsts), which knows the best of them for every base fee:
+//! a question for the best few costs what those few cost, whatever the size of the pool, and a new head
+//! costs nothing.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
-use std::ops::Bound;
+use std::collections::BinaryHeap;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
+use super::firsts::Piece;
 use super::{Facts, PriceOrder, Row};
 use crate::primitives::{Address, B256, U256};
 
 /// Best first: (tip, arrival, serial), the serial only so that no two are equal.
 type Rank = (Reverse<U256>, u64, u64);
 
-type Ranked = (Rank, Row);
-
-/// The first executable transaction of each sender that covers the base fee.
-#[derive(Debug)]
-pub(super) struct Ready {
-    firsts: BTreeSet<Ranked>,
-}
+/// A piece of the firsts, or one transaction, by the rank of the best in it.
+type Ranked = (Rank, Piece);
 
 /// What a producer wants.
 #[derive(Debug, Clone, Default)]
@@ -48,41 +43,29 @@ pub struct Changed;
 pub struct BestFirst {
     wanted: Wanted,
     version: u64,
-    /// Firsts up to here were taken from [`Ready`]; `None`: it is not the source.
-    ready: Option<Bound<Ranked>>,
-    /// Followers of what was taken; all firsts too where `ready` is not the source.
-    waiting: BinaryHeap<Reverse<Ranked>>,
+    /// What was not taken yet of the firsts, and the followers of what was taken.
+    pub(super) waiting: BinaryHeap<Reverse<Ranked>>,
 }
 
 impl PriceOrder {
     /// Begins to read the executable transactions, best first.
-    pub fn best_first(&mut self, wanted: Wanted) -> BestFirst {
-        let mut best = BestFirst { wanted, version: self.version, ready: None, waiting: BinaryHeap::new() };
-        if best.wanted.base_fee == self.base_fee {
-            if self.ready.is_none() {
-                let firsts = self.rank_firsts(self.base_fee);
-                self.ready = Some(Ready { firsts: firsts.into_iter().collect() });
-            }
-            best.ready = Some(Bound::Unbounded);
-        } else {
-            let firsts = self.rank_firsts(best.wanted.base_fee);
-            best.waiting = firsts
-                .into_iter()
-                .filter(|(_, row)| best.accepts(&self.entry(*row).facts))
-                .map(Reverse)
-                .collect();
+    pub fn best_first(&self, wanted: Wanted) -> BestFirst {
+        let pieces = self.firsts.pieces(&self.rows, wanted.base_fee);
+        let mut best = BestFirst { wanted, version: self.version, waiting: BinaryHeap::new() };
+        for piece in pieces {
+            best.wait(self, piece);
         }
         best
     }
 
-    /// Each sender's first that covers the base fee, in no order.
-    fn rank_firsts(&self, base_fee: Option<U256>) -> Vec<Ranked> {
+    /// Each sender's first, in no order.
+    fn firsts_of_runs(&self) -> Vec<Row> {
         let mut firsts = Vec::new();
         let mut sender = None;
         for ((address, _), row) in &self.runs {
             if sender != Some(address) {
                 sender = Some(address);
-                firsts.extend(self.rank(*row, base_fee).map(|rank| (rank, *row)));
+                firsts.push(*row);
             }
         }
         firsts
@@ -127,28 +110,22 @@ impl PriceOrder {
         self.runs.range((facts.sender, first)..=(facts.sender, u64::MAX)).next().map(|(_, row)| *row)
     }
 
-    /// Keeps [`Ready`] in step with a sender whose first was `before`.
+    /// Keeps the firsts in step with a sender whose first was `before`.
     fn follow_first(&mut self, sender: &Address, before: Option<Row>) {
-        if self.ready.is_none() {
-            return;
-        }
         let after = self.first_of(sender);
         if before == after {
             return;
         }
-        let ranked = |row: Option<Row>| row.and_then(|row| Some((self.rank(row, self.base_fee)?, row)));
-        let (old, new) = (ranked(before), ranked(after));
-        let ready = self.ready.as_mut().expect("checked above");
-        if let Some(old) = old {
-            ready.firsts.remove(&old);
+        if let Some(before) = before {
+            self.firsts.remove(&self.rows, before);
         }
-        ready.firsts.extend(new);
+        if let Some(after) = after {
+            self.firsts.insert(&self.rows, after);
+        }
     }
 
-    pub(super) fn ready_fault(&self) -> Option<String> {
-        let ready = self.ready.as_ref()?;
-        let firsts: BTreeSet<Ranked> = self.rank_firsts(self.base_fee).into_iter().collect();
-        (firsts != ready.firsts).then(|| "the firsts are not those of the runs".to_owned())
+    pub(super) fn firsts_fault(&self) -> Option<String> {
+        self.firsts.find_fault(&self.rows, self.firsts_of_runs())
     }
 }
 
@@ -158,45 +135,40 @@ impl BestFirst {
         if order.version != self.version {
             return Err(Changed);
         }
-        let first = self.next_first(order);
-        let is_first_better = match (&first, self.waiting.peek()) {
-            (Some(first), Some(Reverse(waiting))) => first < waiting,
-            (first, _) => first.is_some(),
-        };
-        let (_, row) = if is_first_better {
-            let first = first.expect("it is better than none");
-            self.ready = Some(Bound::Excluded(first));
-            first
-        } else {
-            let Some(Reverse(waiting)) = self.waiting.pop() else { return Ok(None) };
-            waiting
-        };
-        let facts = &order.entry(row).facts;
-        if let Some(follower) = order.next_of(facts)
-            && self.accepts(&order.entry(follower).facts)
-            && let Some(rank) = order.rank(follower, self.wanted.base_fee)
-        {
-            self.waiting.push(Reverse((rank, follower)));
+        while let Some(Reverse(((Reverse(tip), ..), piece))) = self.waiting.pop() {
+            if tip < self.wanted.min_tip {
+                self.waiting.clear(); // nobody behind it pays more
+                break;
+            }
+            match piece {
+                Piece::Tree(top, bound) => {
+                    for part in order.firsts.split(top, bound) {
+                        self.wait(order, part);
+                    }
+                }
+                Piece::One(row) => {
+                    let facts = &order.entry(row).facts;
+                    if self.accepts(facts) {
+                        if let Some(follower) = order.next_of(facts) {
+                            self.wait(order, Piece::One(follower));
+                        }
+                        return Ok(Some(facts.hash));
+                    }
+                }
+            }
         }
-        Ok(Some(facts.hash))
+        Ok(None)
     }
 
-    /// The best of the firsts that were not taken yet. Those that are not wanted are passed over for good.
-    fn next_first(&mut self, order: &PriceOrder) -> Option<Ranked> {
-        let from = self.ready?;
-        let firsts = &order.ready.as_ref()?.firsts;
-        for first in firsts.range((from, Bound::Unbounded)) {
-            if self.accepts(&order.entry(first.1).facts) {
-                return Some(*first);
-            }
-            self.ready = Some(Bound::Excluded(*first));
+    /// Lets a piece wait for its turn, unless none of it covers the base fee.
+    fn wait(&mut self, order: &PriceOrder, piece: Piece) {
+        if let Some(rank) = order.rank(order.firsts.best(piece), self.wanted.base_fee) {
+            self.waiting.push(Reverse((rank, piece)));
         }
-        None
     }
 
     fn accepts(&self, facts: &Facts) -> bool {
         self.wanted.gas_cap.is_none_or(|cap| facts.gas_limit <= cap)
-            && effective_tip(facts, self.wanted.base_fee).is_some_and(|tip| tip >= self.wanted.min_tip)
             && !self.wanted.without.contains(&facts.sender)
     }
 }

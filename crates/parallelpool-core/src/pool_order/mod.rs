@@ -5,10 +5,11 @@
 //! table of facts, so they can never disagree about what is pooled or what it pays.
 //!
 //! Accounts, nonces and limits are policy and stand elsewhere: this knows prices and nothing more.
-//! What a question needs beyond the table is made when it is first asked after a new head.
+//! What an eviction needs beyond the table is made when it is first needed after a new head.
 
 pub mod best;
 pub mod eviction;
+mod firsts;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +18,8 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use self::best::Ready;
 use self::eviction::Heaps;
+use self::firsts::Firsts;
 use crate::primitives::{Address, B256, U256};
 use crate::tx::RecoveredTransaction;
 
@@ -89,7 +90,7 @@ pub struct PriceOrder {
     serials: u64,
     version: u64,
     heaps: Option<Heaps>,
-    ready: Option<Ready>,
+    firsts: Firsts,
 }
 
 impl PriceOrder {
@@ -118,14 +119,11 @@ impl PriceOrder {
         self.base_fee
     }
 
-    /// A new head. What was made for the old price is dropped, unless the price is the same.
+    /// A new head. What was made for the old price is dropped.
     ///
     /// geth rebuilds its heaps at every head, which moves the worst fifth to the floating one; so do we.
     pub fn reprice(&mut self, base_fee: Option<U256>) {
         self.heaps = None;
-        if self.base_fee != base_fee {
-            self.ready = None;
-        }
         self.base_fee = base_fee;
         self.version += 1;
     }
@@ -195,7 +193,7 @@ impl PriceOrder {
     }
 
     fn entry(&self, row: Row) -> &Entry {
-        self.rows[row as usize].as_ref().expect("rows in use are taken")
+        entry(&self.rows, row)
     }
 
     fn entry_mut(&mut self, row: Row) -> &mut Entry {
@@ -229,6 +227,10 @@ impl PriceOrder {
                 return Some(format!("row {row} is not in its sender's run"));
             }
         }
-        self.heap_fault(&live).or_else(|| self.ready_fault())
+        self.heap_fault(&live).or_else(|| self.firsts_fault())
     }
+}
+
+fn entry(rows: &[Option<Entry>], row: Row) -> &Entry {
+    rows[row as usize].as_ref().expect("rows in use are taken")
 }

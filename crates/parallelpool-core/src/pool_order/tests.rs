@@ -273,6 +273,27 @@ fn prices_of_all_256_bits_are_told_apart() {
 }
 
 #[test]
+fn reading_begins_with_few_pieces_of_many_senders_whatever_the_base_fee() {
+    let mut random = SmallRng::seed_from_u64(29);
+    let mut order = PriceOrder::new();
+    for serial in 0..20_000_u64 {
+        let sender = Address::from_word(B256::from(U256::from(serial)));
+        // Many have the same threshold: wallets draw their fee cap from the base fee of the moment.
+        let (cap, tip) = (100 * random.random_range(1..9), random.random_range(1..90));
+        let cap = if serial % 3 == 0 { 400 + tip } else { cap };
+        order.put(Facts { sender, ..facts(serial, 0, 0, cap, tip) }, true);
+    }
+
+    assert_eq!(order.find_fault(), None);
+    for base_fee in [0, 1, 399, 400, 401, 700, 1_000] {
+        order.reprice(Some(U256::from(base_fee)));
+        let best = order.best_first(Wanted { base_fee: order.base_fee(), ..Wanted::default() });
+        // Twice the depth of the tree, which is near 35 and beyond 100 by no chance that anybody will meet.
+        assert!(best.waiting.len() < 200, "{} pieces at {base_fee}", best.waiting.len());
+    }
+}
+
+#[test]
 fn reading_on_after_a_change_is_refused() {
     let mut order = PriceOrder::new();
     order.put(facts(1, 1, 0, 9, 9), true);
