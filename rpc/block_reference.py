@@ -51,7 +51,7 @@ def block_number(value: Json) -> BlockNumber:
     """A tag or a hex number (geth's `rpc.BlockNumber`)."""
     if not isinstance(value, str):
         raise Unfit("hex string without 0x prefix")
-    return _tag_or_number(value.strip(), "block number larger than int64")
+    return _tag_or_number(value, "block number larger than int64")
 
 
 def block_reference(value: Json) -> BlockReference:

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from parallelpool.chain import CallRequest
 from rpc.errors import Json, RpcError
 from rpc.parameters import Fields, list_of, map_of
-from rpc.quantities import address, big, data, fixed_text, hash32, json_uint64, uint64
-from rpc.views import SET_CODE, to_checksum
+from rpc.quantities import Unfit, address, big, data, hash32, json_uint64, uint64, wide
+from rpc.views import BLOB, LEGACY, SET_CODE, to_checksum
 
 AccessListEntry: TypeAlias = tuple[bytes, list[bytes]]
 Authorization: TypeAlias = tuple[int, bytes, int, int, int, int]
 """(chain id, address, nonce, parity, r, s)."""
 Slots: TypeAlias = "list[tuple[bytes, bytes]]"
+
+
+NO_TYPE: Final = -1
+"""In place of a type that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,17 @@ class CallObject:
     def payload(self) -> bytes:
         """`input`, or else `data`."""
         return self.input if self.input is not None else self.data or b""
+
+    @property
+    def offers_fees(self) -> bool:
+        """Whether the caller said anything about what gas may cost."""
+        fees = (
+            self.gas_price,
+            self.max_fee_per_gas,
+            self.max_priority_fee_per_gas,
+            self.max_fee_per_blob_gas,
+        )
+        return any(fee is not None for fee in fees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +110,11 @@ def call_object(value: Json) -> CallObject:
 
 
 def _type(value: Json) -> int:
-    """A quantity; or a JSON number, which web3.py sends as it was given."""
-    return json_uint64(value) if isinstance(value, int) else uint64(value)
+    """A quantity; or a JSON number, which web3.py sends as it was given. Else NO_TYPE: geth would not even look."""
+    try:
+        return json_uint64(value) if isinstance(value, int) else uint64(value)
+    except Unfit:
+        return NO_TYPE
 
 
 def _access_list_entry(value: Json) -> AccessListEntry:
@@ -107,31 +125,23 @@ def _access_list_entry(value: Json) -> AccessListEntry:
 def _authorization(value: Json) -> Authorization:
     fields = Fields(value, "types.SetCodeAuthorization")
     return (
-        fields.need("chainId", big),
+        fields.need("chainId", wide),
         fields.need("address", address),
         fields.need("nonce", uint64),
-        fields.need("yParity", uint64),
-        fields.need("r", big),
-        fields.need("s", big),
+        fields.need("yParity", uint64) & 0xFF,  # Go cuts it to a byte
+        fields.need("r", wide),
+        fields.need("s", wide),
     )
 
 
 def state_override(value: Json) -> StateOverride:
     """geth's `StateOverride`: account -> what to see in its place."""
-    return map_of(_account_key, _account_override, "override.StateOverride")(value)
-
-
-def _account_key(key: str) -> bytes:
-    return fixed_text(key, 20, "Address")
-
-
-def _slot_key(key: str) -> bytes:
-    return fixed_text(key, 32, "Hash")
+    return map_of(address, _account_override, "override.StateOverride")(value)
 
 
 def _account_override(value: Json) -> AccountOverride:
     fields = Fields(value, "override.OverrideAccount")
-    slots = map_of(_slot_key, hash32, "map[common.Hash]common.Hash")
+    slots = map_of(hash32, hash32, "map[common.Hash]common.Hash")
     if fields.take("movePrecompileToAddress", address) is not None:
         raise RpcError("movePrecompileToAddress is not supported")
     return AccountOverride(
@@ -144,21 +154,25 @@ def _account_override(value: Json) -> AccountOverride:
 
 
 def block_override(value: Json) -> BlockOverride:
-    """geth's `BlockOverrides`, under the engine's names."""
+    """geth's `BlockOverrides`, whose fields have no names of their own in JSON, under the engine's names."""
     fields = Fields(value, "override.BlockOverrides")
     for field in ("beaconRoot", "withdrawals"):
         if fields.take(field, _present):
             raise RpcError(f'block override "{field}" is not supported for this RPC method')
     found: dict[str, int | bytes | None] = {
-        "number": fields.take("number", big),
-        "difficulty": fields.take("difficulty", big),
-        "time": fields.take("time", uint64),
-        "gas_limit": fields.take("gasLimit", uint64),
-        "fee_recipient": fields.take("feeRecipient", address),
-        "prev_randao": fields.take("prevRandao", hash32),
-        "base_fee": fields.take("baseFeePerGas", big),
-        "blob_base_fee": fields.take("blobBaseFee", big),
+        "number": fields.take("Number", big),
+        "difficulty": fields.take("Difficulty", big),
+        "time": fields.take("Time", uint64),
+        "gas_limit": fields.take("GasLimit", uint64),
+        "fee_recipient": fields.take("FeeRecipient", address),
+        "prev_randao": fields.take("PrevRandao", hash32),
+        "base_fee": fields.take("BaseFeePerGas", big),
+        "blob_base_fee": fields.take("BlobBaseFee", big),
     }
+    for name, bits in (("number", 64), ("base_fee", 64), ("blob_base_fee", 128)):
+        given = found[name]
+        if isinstance(given, int) and given.bit_length() > bits:
+            raise RpcError(f'block override "{name}" above {bits} bits is not supported')
     return {name: given for name, given in found.items() if given is not None}
 
 
@@ -178,8 +192,18 @@ def check_call(call: CallObject, chain_id: int) -> None:
     has_dynamic_fee = call.max_fee_per_gas is not None or call.max_priority_fee_per_gas is not None
     if call.gas_price is not None and has_dynamic_fee:
         raise RpcError("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+    if call.to is None and call.blob_versioned_hashes is not None:
+        raise RpcError("blob transaction of type create")
+    if call.to is None and call.authorization_list is not None:
+        raise RpcError("EIP-7702 transaction cannot be used to create contract")
     if call.chain_id is not None and call.chain_id != chain_id:
         raise RpcError(f"chainId does not match node's (have={call.chain_id}, want={chain_id})")
+
+
+def check_type(call: CallObject, parallel_tx_type: int | None) -> None:
+    """Raises RpcError for a type that the chain does not have, where the type matters."""
+    if call.type is not None and not LEGACY <= call.type <= SET_CODE and call.type != parallel_tx_type:
+        raise RpcError("transaction type not supported")
 
 
 def to_request(
@@ -189,13 +213,7 @@ def to_request(
     state: StateOverride | None = None,
     block: BlockOverride | None = None,
 ) -> CallRequest:
-    """
-    The engine's form.
-
-    Raises RpcError for overrides that contradict themselves and for a type that the chain does not have.
-    """
-    if call.type is not None and call.type > SET_CODE and call.type != parallel_tx_type:
-        raise RpcError("transaction type not supported")
+    """The engine's form. Raises RpcError for overrides that contradict themselves."""
     return CallRequest(
         sender=call.sender,
         to=call.to,
@@ -210,10 +228,19 @@ def to_request(
         access_list=call.access_list,
         blob_versioned_hashes=call.blob_versioned_hashes or (),
         authorization_list=call.authorization_list or (),
-        tx_type=call.type if call.type == parallel_tx_type else None,
+        tx_type=_insisted_type(call, parallel_tx_type),
         state_overrides=_engine_overrides(state or ()),
         block_overrides=block or None,
     )
+
+
+def _insisted_type(call: CallObject, parallel_tx_type: int | None) -> int | None:
+    """The type that the other fields do not tell: ours, and that of a list which is there and empty."""
+    if call.type is not None and call.type == parallel_tx_type:
+        return parallel_tx_type
+    if call.authorization_list == []:
+        return SET_CODE
+    return BLOB if call.blob_versioned_hashes == [] else None
 
 
 _EngineOverride: TypeAlias = "tuple[bytes, int | None, int | None, bytes | None, Slots | None, Slots | None]"

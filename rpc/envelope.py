@@ -17,6 +17,10 @@ from rpc.streamed import Streamed
 MAX_METHOD_NAME: Final = 2048
 """Bytes of a method's name."""
 
+GO_ESCAPES: Final = tuple(
+    (character.encode(), b"\\u%04x" % ord(character)) for character in "<>&\u2028\u2029"
+)
+
 NO_ID: Final = object()
 """In place of the id of a notification; `None` is the id `null`, which is answered."""
 
@@ -81,4 +85,12 @@ def stream_result(call_id: Json | object, result: Streamed) -> Streamed:
 
 def write_error(call_id: Json | object, error: RpcError) -> bytes:
     """An answer around an error."""
-    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (encode(call_id), encode(error_object(error)))
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (encode(call_id), _as_go(encode(error_object(error))))
+
+
+def _as_go(text: bytes) -> bytes:
+    """The same JSON with the characters escaped that Go escapes for the sake of HTML."""
+    for character, escaped in GO_ESCAPES:
+        if character in text:
+            text = text.replace(character, escaped)
+    return text

@@ -7,6 +7,7 @@ fit raises `Unfit`, whose text names the Go type that a geth client would have s
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from rpc.errors import Json
@@ -122,18 +123,27 @@ def big(value: Json) -> int:
     return _quantity(value, 256, "*hexutil.Big")
 
 
+def wide(value: Json) -> int:
+    """The same as `big`, under the name of the type that geth has in signatures."""
+    return _quantity(value, 256, "*uint256.Int")
+
+
 def block_number_text(text: str) -> int:
     """
     The number in a block parameter.
 
-    geth reports its problems bare, without the name of a type.
+    geth reports its problems bare, without the name of a type, and looks at the digits before it counts them.
     """
     if not text:
         raise Unfit("empty hex string")
-    number, problem = _parse_number(text, 64)
+    digits, problem = _number_digits(text)
+    if problem is None and not _is_hex(digits):
+        problem = "invalid hex string"
+    if problem is None and len(digits) > 16:
+        problem = "hex number > 64 bits"
     if problem is not None:
         raise Unfit(problem)
-    return number
+    return int(digits, 16)
 
 
 def hex_or_decimal(value: Json) -> int:
@@ -143,28 +153,24 @@ def hex_or_decimal(value: Json) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         text = str(value)
     else:
-        raise Unfit(f'invalid hex or decimal integer "{_json_text(value)}"')
+        raise Unfit(f"invalid hex or decimal integer {_quoted(_json_text(value))}")
     if not text:
         return 0
     digits, base = (text[2:], 16) if text[:2] in ("0x", "0X") else (text, 10)
     valid = bool(digits) and (_is_hex(digits) if base == 16 else digits.isascii() and digits.isdigit())
     if not valid or (number := int(digits, base)) > MAX_UINT64:
-        raise Unfit(f'invalid hex or decimal integer "{text}"')
+        raise Unfit(f"invalid hex or decimal integer {_quoted(text)}")
     return number
 
 
 def _json_text(value: Json) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case list():
-            return "[]"
-        case dict():
-            return "{}"
-        case _:
-            return str(value)
+    """What was given, as far as a parsed value still tells."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _quoted(text: str) -> str:
+    """A text as Go's `%q` writes it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 # ------------------------------------------------------------------ in: bytes
@@ -203,9 +209,11 @@ def data(value: Json) -> bytes:
 
 
 def variable_text(text: str) -> bytes:
-    """Bytes of any length but none at all; problems are reported bare."""
+    """Bytes of any length but none at all; problems are reported bare, a wrong digit before a missing one."""
     if not text:
         raise Unfit("empty hex string")
+    if text[:2] in ("0x", "0X") and not _is_hex(text[2:]):
+        raise Unfit("invalid hex string")
     decoded, problem = _parse_bytes(text)
     if problem is not None:
         raise Unfit(problem)

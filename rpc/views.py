@@ -333,14 +333,19 @@ def proof(
     account_proof: Sequence[bytes],
     slots: Sequence[tuple[str, bytes, Sequence[bytes]]],
 ) -> dict[str, Json]:
-    """An EIP-1186 proof; `slots` are (key as the caller wrote it, value, proof)."""
+    """
+    An EIP-1186 proof; `slots` are (key as the caller wrote it, value, proof).
+
+    As in geth both hashes are zero where there is no account.
+    """
+    no_hash = None if account.exists else to_data(bytes(32))
     return {
         "address": to_data(address),
         "accountProof": [to_data(node) for node in account_proof],
         "balance": to_quantity(account.balance),
-        "codeHash": to_data(account.code_hash),
+        "codeHash": no_hash or to_data(account.code_hash),
         "nonce": to_quantity(account.nonce),
-        "storageHash": to_data(storage_root),
+        "storageHash": no_hash or to_data(storage_root),
         "storageProof": [
             {
                 "key": key,

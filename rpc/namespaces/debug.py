@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rpc.backend import Backend
-from rpc.block_reference import BlockReference, block_reference, find_header, require_header
+from rpc.block_reference import BlockReference, block_reference, find_header
 from rpc.errors import Json, RpcError
 from rpc.method import Method, MethodTable
 from rpc.namespaces.eth_access_lists import access_list
 from rpc.parameters import required
 from rpc.quantities import hash32, to_data
+
+if TYPE_CHECKING:
+    from parallelpool.chain import Header
 
 
 class DebugMethods:
@@ -32,15 +37,18 @@ class DebugMethods:
         }
 
     def get_raw_header(self, reference: BlockReference) -> Json:
-        """RLP of a header."""
-        return to_data(require_header(self._chain, reference).raw)
+        """RLP of a header; `0x` for a number that no block has."""
+        header = self._find(reference)
+        if header is None:
+            return _nothing("header", reference)
+        return to_data(header.raw)
 
     async def get_raw_block(self, reference: BlockReference) -> Json:
-        """RLP of a block."""
-        header = require_header(self._chain, reference)
-        block = await self._chain.block_by_hash(header.hash)
+        """RLP of a block; `0x` for a number that no block has."""
+        header = self._find(reference)
+        block = await self._chain.block_by_hash(header.hash) if header is not None else None
         if block is None:
-            raise RpcError("header not found")
+            return _nothing("block", reference)
         return to_data(block.raw)
 
     async def get_raw_transaction(self, tx_hash: bytes) -> Json:
@@ -54,12 +62,27 @@ class DebugMethods:
         return to_data(pooled.raw) if pooled is not None else "0x"
 
     async def get_raw_receipts(self, reference: BlockReference) -> Json:
-        """Encodings of a block's receipts; `null` for an unknown block."""
-        header = find_header(self._chain, reference)
+        """Encodings of a block's receipts; `null` for a number and none for a hash that no block has, as in geth."""
+        header = self._find(reference)
         receipts = await self._chain.receipts(header.number) if header is not None else None
-        return [to_data(receipt.raw) for receipt in receipts] if receipts is not None else None
+        if receipts is None and reference.block_hash is None and reference.number != "pending":
+            return None
+        return [to_data(receipt.raw) for receipt in receipts or ()]
 
     async def get_raw_block_access_list(self, reference: BlockReference) -> Json:
         """RLP of a block's access list."""
         raw, _ = await access_list(self._chain, reference)
         return to_data(raw)
+
+    def _find(self, reference: BlockReference) -> Header | None:
+        """The header of a mined block: the pending one has no encoding yet."""
+        return find_header(self._chain, reference) if reference.number != "pending" else None
+
+
+def _nothing(what: str, reference: BlockReference) -> Json:
+    """geth's answer where there is no such block. Raises RpcError, which writes a hash as Go's list of bytes."""
+    if reference.number == "pending":
+        raise RpcError(f"pending {what} is not available")
+    if reference.block_hash is None:
+        return "0x"
+    raise RpcError(f"{what} #[{' '.join(map(str, reference.block_hash))}] not found")

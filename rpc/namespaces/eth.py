@@ -28,8 +28,8 @@ class EthMethods:
         self, backend: Backend, blocks: BlockCache, filters: FilterBook, settings: CallSettings
     ) -> None:
         self._chain = backend.chain
-        self.calls = CallMethods(backend, settings)
         self.fees = FeeMethods(backend, blocks, settings)
+        self.calls = CallMethods(backend, settings, self.fees.suggest_tip)
         self._parts = (
             StateMethods(backend),
             BlockMethods(backend, blocks),

@@ -78,8 +78,8 @@ class BlockMethods:
         return _block(await self._chain.block_by_hash(block_hash), full=full)
 
     def get_header_by_number(self, number: BlockNumber) -> Json:
-        """A block's header fields."""
-        header = header_by_number(self._chain, number)
+        """A block's header fields; the pending block has none, as in geth."""
+        header = header_by_number(self._chain, number) if number != "pending" else None
         return views.header_fields(header) if header is not None else None
 
     def get_header_by_hash(self, block_hash: bytes) -> Json:
@@ -88,8 +88,8 @@ class BlockMethods:
         return views.header_fields(header) if header is not None else None
 
     async def count_by_number(self, number: BlockNumber) -> Json:
-        """How many transactions a block has."""
-        return _count(await self._by_number(number))
+        """How many transactions a block has; the pending one is known without any."""
+        return "0x0" if number == "pending" else _count(await self._by_number(number))
 
     async def count_by_hash(self, block_hash: bytes) -> Json:
         """The same by hash."""
@@ -161,7 +161,7 @@ class BlockMethods:
 
     async def transaction_by_number(self, number: BlockNumber, position: int) -> Json:
         """A mined transaction by its place."""
-        return _transaction(await self._by_number(number), position)
+        return _transaction(await self._by_number(number), position) if number != "pending" else None
 
     async def transaction_by_hash(self, block_hash: bytes, position: int) -> Json:
         """The same by block hash."""
@@ -177,7 +177,7 @@ class BlockMethods:
 
     async def raw_by_number(self, number: BlockNumber, position: int) -> Json:
         """The encoding of a mined transaction by its place; `0x` if unknown."""
-        return _raw_transaction(await self._by_number(number), position)
+        return _raw_transaction(await self._by_number(number), position) if number != "pending" else "0x"
 
     async def raw_by_hash(self, block_hash: bytes, position: int) -> Json:
         """The same by block hash."""
@@ -191,8 +191,10 @@ class BlockMethods:
         return receipt_view(*found) if found is not None else None
 
     async def get_block_receipts(self, block: BlockReference) -> Json:
-        """All receipts of a block; `null` for the pending one."""
-        header = find_header(self._chain, block) if block.number != "pending" else None
+        """All receipts of a block; none for the pending one, `null` for an unknown one."""
+        if block.number == "pending":
+            return []
+        header = find_header(self._chain, block)
         mined = await self._blocks.by_header(header) if header is not None else None
         if mined is None:
             return None

@@ -22,6 +22,7 @@ from rpc.call_object import (
     to_request,
 )
 from rpc.errors import EXECUTION_REVERTED, Json, RpcError
+from rpc.fee_defaults import SuggestTip, with_default_fees
 from rpc.method import Method, MethodTable
 from rpc.parameters import optional, required
 from rpc.quantities import to_data, to_quantity
@@ -61,8 +62,9 @@ PANIC_REASONS: Final = {
 class CallMethods:
     """Simulation on the state of a block."""
 
-    def __init__(self, backend: Backend, settings: CallSettings) -> None:
+    def __init__(self, backend: Backend, settings: CallSettings, suggest_tip: SuggestTip) -> None:
         self._chain = backend.chain
+        self._suggest_tip = suggest_tip
         self.gas_cap = settings.gas_cap or UNLIMITED_GAS
         self.timeout_ms = int(settings.evm_timeout_s * 1_000) or UNLIMITED_MS
 
@@ -105,6 +107,8 @@ class CallMethods:
         self, call: CallObject, block: BlockReference | None, state: StateOverride | None
     ) -> Json:
         """Accounts and slots that the message touches. A failure of the message is part of the answer."""
+        if call.offers_fees:
+            call = await self._with_default_fees(call, block or LATEST)
         request, number = self._prepare(call, block, state, None)
         outcome = await self._chain.create_access_list(request, number, self.gas_cap, self.timeout_ms)
         if outcome.message_error is not None:
@@ -114,6 +118,17 @@ class CallMethods:
             answer["error"] = outcome.error
         answer["gasUsed"] = to_quantity(outcome.gas_used)
         return answer
+
+    async def _with_default_fees(self, call: CallObject, block: BlockReference) -> CallObject:
+        """The fees as geth completes them where a caller named any."""
+        if block.number == "pending":
+            base_fee = self._chain.next_base_fee()
+            blob_base_fee = self._chain.blob_base_fee(following=True)
+        else:
+            header = require_header(self._chain, block)
+            base_fee = header.base_fee_per_gas
+            blob_base_fee = self._chain.blob_base_fee(header.number)
+        return await with_default_fees(call, base_fee, blob_base_fee, self._suggest_tip)
 
     # -- for other namespaces
 

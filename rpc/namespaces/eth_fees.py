@@ -154,7 +154,7 @@ class FeeMethods:
         answer["baseFeePerGas"] = [to_quantity(header.base_fee_per_gas or 0) for header in found] + [
             to_quantity(self._chain.next_base_fee(found[-1].number) or 0)
         ]
-        answer["gasUsedRatio"] = [header.gas_used / header.gas_limit for header in found]
+        answer["gasUsedRatio"] = [_ratio(header.gas_used, header.gas_limit) for header in found]
         answer["baseFeePerBlobGas"] = [to_quantity(self._blob_fee(header)) for header in found] + [
             to_quantity(self._chain.blob_base_fee(found[-1].number, following=True) or 0)
         ]
@@ -179,14 +179,19 @@ class FeeMethods:
     def _blob_ratio(self, header: Header) -> float:
         schedule = self._chain.rules_at(header.number, header.timestamp).blob_schedule
         if schedule is None or not header.blob_gas_used or not schedule[1]:
-            return 0.0
-        return header.blob_gas_used / (schedule[1] * GAS_PER_BLOB)
+            return 0
+        return _ratio(header.blob_gas_used, schedule[1] * GAS_PER_BLOB)
 
     async def _rewards(self, header: Header, percentiles: list[float]) -> list[Json]:
         mined = await self._blocks.by_header(header)
         if mined is None:
             raise RpcError("header not found")
         return [to_quantity(tip) for tip in rewards(mined, percentiles)]
+
+
+def _ratio(part: int, whole: int) -> float:
+    """A fraction that is written as Go writes it: a whole number without a point."""
+    return part // whole if part % whole == 0 else part / whole
 
 
 def rewards(mined: MinedBlock, percentiles: list[float]) -> list[int]:

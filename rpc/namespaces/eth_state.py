@@ -12,7 +12,7 @@ from rpc.block_reference import BlockReference, block_reference, state_number
 from rpc.errors import CLIENT_LIMIT_EXCEEDED, InvalidParams, Json, RpcError
 from rpc.method import Method, MethodTable
 from rpc.parameters import list_of, map_of, optional, required
-from rpc.quantities import address, fixed_text, hash32, text, text_list, to_data, to_quantity
+from rpc.quantities import address, hash32, text, text_list, to_data, to_quantity
 from rpc.views import proof
 
 MAX_SLOTS = 1_024
@@ -39,7 +39,7 @@ class StateMethods:
             "eth_getStorageValues": Method(
                 self.get_storage_values,
                 required(
-                    map_of(_account_key, list_of(hash32, "[]common.Hash"), "map[common.Address][]common.Hash")
+                    map_of(address, list_of(hash32, "[]common.Hash"), "map[common.Address][]common.Hash")
                 )
                 + optional(block_reference),
             ),
@@ -64,17 +64,19 @@ class StateMethods:
 
     async def get_storage_at(self, account: bytes, key: str, block: BlockReference | None) -> Json:
         """One slot, 32 bytes."""
+        number = state_number(self._chain, block)
         slot, _ = read_storage_key(key)
-        return to_data(await self._chain.storage(account, slot, state_number(self._chain, block)))
+        return to_data(await self._chain.storage(account, slot, number))
 
     async def get_storage_values(
         self, wanted: list[tuple[bytes, list[bytes]]], block: BlockReference | None
     ) -> Json:
         """Many slots of many accounts."""
-        if not wanted:
-            raise InvalidParams("empty request")
-        if sum(len(slots) for _, slots in wanted) > MAX_SLOTS:
+        asked = sum(len(slots) for _, slots in wanted)
+        if asked > MAX_SLOTS:
             raise RpcError(f"too many slots (max {MAX_SLOTS})", code=CLIENT_LIMIT_EXCEEDED)
+        if not asked:
+            raise InvalidParams("empty request")
         number = state_number(self._chain, block)
         values: dict[str, Json] = {}
         for account, slots in wanted:
@@ -96,10 +98,6 @@ class StateMethods:
             (name, value, nodes) for (_, name), (_, value, nodes) in zip(slots, storage_proof, strict=True)
         ]
         return proof(account, found, storage_root, account_proof, shown)
-
-
-def _account_key(key: str) -> bytes:
-    return fixed_text(key, 20, "Address")
 
 
 def read_storage_key(key: str) -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rpc.backend import Backend
-from rpc.call_object import CallObject, call_object, check_call, to_request
+from rpc.call_object import CallObject, call_object, check_call, check_type, to_request
 from rpc.errors import InvalidParams, Json, RpcError
 from rpc.parameters import Fields, Parameter, one_of, optional
 from rpc.quantities import Unfit, boolean, to_data, to_quantity
@@ -77,6 +77,7 @@ class Tagger:
         tag = _one_tag(request.tag, word)
         call = request.call
         check_call(call, self._chain.chain_id)
+        check_type(call, self._chain.parallel_tx_type)
         parallel_type = self._chain.parallel_tx_type
         tx_type = (
             call.type if call.type is not None else DYNAMIC_FEE if parallel_type is None else parallel_type

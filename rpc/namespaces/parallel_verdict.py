@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rpc.backend import Backend
-from rpc.call_object import CallObject, call_object, check_call, to_request
+from rpc.call_object import CallObject, call_object, check_call, check_type, to_request
 from rpc.errors import Json, RpcError
 from rpc.known_signatures import KNOWN
 from rpc.namespaces.parallel_tagging import TAGS
@@ -47,6 +47,7 @@ class Verdicts:
         """Whether the transaction could run beside all others that are pending, with the reasons against it."""
         if isinstance(asked, CallObject):
             check_call(asked, self._chain.chain_id)
+            check_type(asked, self._chain.parallel_tx_type)
             request = to_request(asked, parallel_tx_type=self._chain.parallel_tx_type)
             verdict, tag = await self._backend.batches.verdict(request), tag_of(asked.payload)
         else:

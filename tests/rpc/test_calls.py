@@ -84,13 +84,10 @@ async def test_the_tag_is_paid_for(dev: Dev) -> None:
     assert int(tagged["gasUsed"], 16) - int(plain["gasUsed"], 16) == 8 * 16
 
 
-async def test_an_unknown_type_is_refused(dev: Dev) -> None:
-    """This chain has none of number six."""
-    assert await dev.fail("eth_call", *to_contract(ECHO, type="0x6")) == (
-        -32000,
-        "transaction type not supported",
-        None,
-    )
+@pytest.mark.parametrize("tx_type", ["0x6", "0x01", "legacy", 1.5, True, []])
+async def test_any_other_type_is_passed_over(dev: Dev, tx_type: Json) -> None:
+    """geth reads no type at all."""
+    assert await dev.ask("eth_call", *to_contract(ECHO, data="0x01", type=tx_type)) == "0x01"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +242,31 @@ async def test_some_block_fields_cannot_be_overridden(dev: Dev, field: str) -> N
         (
             [{}, "latest", {"0x12": {}}],
             -32602,
-            "invalid argument 2: hex string has length 2, want 40 for Address",
+            "invalid argument 2: hex string has length 2, want 40 for common.Address",
+        ),
+        (
+            [{}, "latest", {"70" * 20: {}}],
+            -32602,
+            (
+                "invalid argument 2: json: cannot unmarshal hex string without 0x prefix into "
+                "Go value of type common.Address"
+            ),
+        ),
+        (
+            [{}, "latest", {"0x" + "70" * 20: {"stateDiff": {"0x0": "0x0"}}}],
+            -32602,
+            (
+                "invalid argument 2: json: cannot unmarshal hex string of odd length into "
+                "Go struct field OverrideAccount.stateDiff of type common.Hash"
+            ),
+        ),
+        (
+            [{}, "latest", {}, {"number": 5}],
+            -32602,
+            (
+                "invalid argument 3: json: cannot unmarshal non-string into "
+                "Go struct field BlockOverrides.Number of type *hexutil.Big"
+            ),
         ),
         ([{}, {}], -32602, "invalid argument 1: must specify either BlockHash or BlockNumber"),
     ],
@@ -358,6 +379,26 @@ async def test_a_proof_of_an_account(dev: Dev) -> None:
     assert proof["address"] == ALICE.address.lower()
     assert [entry["key"] for entry in proof["storageProof"]] == ["0x1", "0x" + "01".rjust(64, "0")]
     assert proof["accountProof"]
+    assert int(proof["codeHash"], 16)
+
+
+async def test_a_proof_that_there_is_no_account(dev: Dev) -> None:
+    """Both hashes are zero then, as in geth, and not those of nothing."""
+    proof = await dev.ask("eth_getProof", "0x" + "71" * 20, ["0x1"], "latest")
+
+    assert (proof["codeHash"], proof["storageHash"]) == ("0x" + "00" * 32,) * 2
+    assert proof["storageProof"] == [{"key": "0x1", "value": "0x0", "proof": []}]
+
+
+async def test_the_block_of_a_slot_is_looked_for_before_its_key_is_read(dev: Dev) -> None:
+    """As in geth, where both are wrong."""
+    assert (await dev.fail("eth_getStorageAt", NOBODY, "0xzz", "0x99"))[1] == "header not found"
+
+
+@pytest.mark.parametrize("slots", [{}, {NOBODY: []}, {NOBODY: None}])
+async def test_no_slots_are_no_request(dev: Dev, slots: Json) -> None:
+    """An account without a slot asks for nothing."""
+    assert await dev.fail("eth_getStorageValues", slots) == (-32602, "empty request", None)
 
 
 async def test_too_many_keys_are_refused(dev: Dev) -> None:

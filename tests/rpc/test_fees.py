@@ -127,6 +127,17 @@ async def test_fee_history(client: Client, node: FakeNode) -> None:
     ]
 
 
+async def test_whole_ratios_are_written_without_a_point(client: Client, node: FakeNode) -> None:
+    """As Go writes them."""
+    blocks_with_gas(node)
+
+    history = await client.ask("eth_feeHistory", "0x2", "latest", [])
+
+    assert isinstance(history, dict)
+    assert [type(ratio) for ratio in history["gasUsedRatio"]] == [float, int]
+    assert [type(ratio) for ratio in history["blobGasUsedRatio"]] == [int, int]
+
+
 async def test_rewards_are_percentiles_of_gas(client: Client, node: FakeNode) -> None:
     """Cheapest gas first; an empty block rewards nothing."""
     receipts = [FakeReceipt(gas_used=gas) for gas in (10_000, 20_000, 70_000)]

@@ -160,6 +160,7 @@ async def test_ordinary_types_are_not_tagged(
             f"chainId does not match node's (have=1, want={CHAIN_ID})",
         ),
         ([{"from": ALICE.address, "type": "0x9"}, "PARALLEL"], -32000, "transaction type not supported"),
+        ([{"from": ALICE.address, "type": "legacy"}, "PARALLEL"], -32000, "transaction type not supported"),
     ],
 )
 async def test_what_cannot_be_tagged_is_refused(

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use revm::precompile::{PrecompileSpecId, Precompiles};
 
 use super::{CallOutcome, CallRequest, Chain, SimulationLimits, Stage, UNCAPPED_GAS};
+use crate::chainspec::Fork;
 use crate::error::CoreError;
 use crate::evm::TxExecution;
 use crate::primitives::{Address, B256, U256};
@@ -17,8 +18,8 @@ type Touched = BTreeMap<Address, BTreeSet<B256>>;
 
 impl Chain {
     /// Runs a message and lists the accounts and slots that it touches beyond those that every
-    /// transaction has warm anyway: sender, recipient, precompiles, authorities. A list that came
-    /// with the request stays in. `gas_used` is that of the run with the list.
+    /// transaction has warm anyway: sender, recipient, precompiles, authorities. What the
+    /// request's own list has of other accounts stays in. `gas_used` is that of the run with the list.
     ///
     /// `number` and errors as for [`Self::call`].
     pub fn create_access_list(
@@ -40,7 +41,7 @@ impl Chain {
             let result = match &execution.outcome {
                 Ok(result) => result.clone(),
                 Err(reason) => {
-                    let hash = named(message, request).hash;
+                    let hash = named(message, request, stage.rules.fork).hash;
                     let words = format!("failed to apply transaction: {hash} err: {reason}");
                     return Ok(CallOutcome::refused(words));
                 }
@@ -100,7 +101,8 @@ impl Stage {
 
 fn add_list(touched: &mut Touched, list: &[AccessListItem], excluded: &BTreeSet<Address>) {
     for item in list {
-        if !item.storage_keys.is_empty() || !excluded.contains(&item.address) {
+        // As in geth: what is warm anyway has a place for the slots that are touched, not for those that are named.
+        if !excluded.contains(&item.address) {
             touched.entry(item.address).or_default().extend(&item.storage_keys);
         }
     }
@@ -116,8 +118,13 @@ fn as_list(touched: &Touched) -> Vec<AccessListItem> {
         .collect()
 }
 
-/// The transaction whose hash geth's text names.
-fn named(mut message: RecoveredTransaction, request: &CallRequest) -> crate::tx::Transaction {
+/// The transaction whose hash geth's text names: of the plain type where it knows a gas price, which it always
+/// does before London, else of the least type that has the fees of London.
+fn named(mut message: RecoveredTransaction, request: &CallRequest, fork: Fork) -> crate::tx::Transaction {
+    let tx_type =
+        if request.gas_price.is_some() || fork < Fork::London { 0 } else { message.tx.tx_type.max(2) };
+    message.tx.tx_type = tx_type;
+    message.tx.chain_id = message.tx.chain_id.filter(|_| tx_type != 0);
     message.tx.nonce = request.nonce.unwrap_or(message.tx.nonce);
     message.tx.v = 0;
     message.tx.r = U256::ZERO;

@@ -71,7 +71,7 @@ impl Stage {
         if let Some(cap) = self.rules.max_transaction_gas() {
             high = high.min(cap);
         }
-        let fee_cap = request.fee_cap();
+        let fee_cap = request.fee_cap(&self.rules);
         if !fee_cap.is_zero() {
             let balance = self.state.account(&request.sender)?.map_or(U256::ZERO, |account| account.balance);
             // geth says so of an empty account that sends nothing, too.

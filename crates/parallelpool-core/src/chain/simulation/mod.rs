@@ -181,7 +181,11 @@ impl Stage {
         let options = CallOptions { blob_base_fee: self.blob_base_fee, ..CallOptions::CALL };
         match evm.call(message, &options) {
             Err(StateError::Interrupted) => Err(self.aborted()),
-            run => Ok(run?),
+            run => {
+                let mut execution = run?;
+                execution.outcome = execution.outcome.map_err(|reason| named_type(reason, message));
+                Ok(execution)
+            }
         }
     }
 
@@ -193,6 +197,17 @@ impl Stage {
 /// Whether more gas, or less, might help a message that could not be applied.
 fn depends_on_gas(reason: &InvalidTransaction) -> bool {
     matches!(reason, InvalidTransaction::IntrinsicGas { .. } | InvalidTransaction::GasLimitCap { .. })
+}
+
+/// geth's words where a message has a list that its block does not know: messages have no type.
+fn named_type(reason: InvalidTransaction, message: &RecoveredTransaction) -> InvalidTransaction {
+    let kind = match reason {
+        InvalidTransaction::TypeNotSupported { tx_type: 1 } => "access list",
+        InvalidTransaction::TypeNotSupported { tx_type: 3 } => "blob",
+        InvalidTransaction::TypeNotSupported { tx_type: 4 } => "setcode",
+        other => return other,
+    };
+    InvalidTransaction::Other(format!("{reason}: {kind} tx (sender {})", message.sender))
 }
 
 /// A duration as Go prints it, which is how geth's texts say it.

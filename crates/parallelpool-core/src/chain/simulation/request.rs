@@ -43,9 +43,10 @@ pub struct CallRequest {
 }
 
 impl CallRequest {
-    /// The greatest price that the sender offers, wei per gas; zero: it does not pay.
-    pub(super) fn fee_cap(&self) -> U256 {
-        self.gas_price.or(self.max_fee_per_gas).unwrap_or_default()
+    /// The greatest price that the sender offers, wei per gas; zero: it does not pay. Before London
+    /// nothing but the gas price is looked at.
+    pub(super) fn fee_cap(&self, rules: &Rules) -> U256 {
+        self.gas_price.or(self.max_fee_per_gas.filter(|_| rules.fork >= Fork::London)).unwrap_or_default()
     }
 
     /// The message as a transaction at a nonce. It has no signature.
@@ -56,9 +57,10 @@ impl CallRequest {
         nonce: u64,
         gas_limit: u64,
     ) -> RecoveredTransaction {
-        let tx_type = self.tx_type.unwrap_or_else(|| self.implied_type());
-        let is_parallel = Some(tx_type) == parallel_tx_type && rules.fork >= Fork::London;
-        let tip = self.gas_price.or(self.max_priority_fee_per_gas).unwrap_or_default();
+        let is_london = rules.fork >= Fork::London;
+        let tx_type = self.tx_type.unwrap_or_else(|| self.implied_type(is_london));
+        let is_parallel = Some(tx_type) == parallel_tx_type && is_london;
+        let tip = self.gas_price.or(self.max_priority_fee_per_gas.filter(|_| is_london)).unwrap_or_default();
         let tx = Transaction {
             tx_type,
             is_parallel,
@@ -66,7 +68,7 @@ impl CallRequest {
             chain_id: (tx_type != 0).then_some(rules.chain_id),
             nonce,
             gas_limit,
-            max_fee_per_gas: self.fee_cap(),
+            max_fee_per_gas: self.fee_cap(rules),
             max_priority_fee_per_gas: tip,
             to: self.to,
             value: self.value,
@@ -81,12 +83,12 @@ impl CallRequest {
     }
 
     /// The least type that has all the fields that are set.
-    fn implied_type(&self) -> u8 {
+    fn implied_type(&self, is_london: bool) -> u8 {
         if !self.authorization_list.is_empty() {
             4
         } else if !self.blob_versioned_hashes.is_empty() {
             3
-        } else if self.max_fee_per_gas.or(self.max_priority_fee_per_gas).is_some() {
+        } else if is_london && self.max_fee_per_gas.or(self.max_priority_fee_per_gas).is_some() {
             2
         } else {
             u8::from(self.access_list.is_some())
