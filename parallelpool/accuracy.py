@@ -18,7 +18,7 @@ from rich.table import Table
 
 from parallelpool import _core
 from parallelpool.access import PRE_EXECUTION_GAS
-from parallelpool.replay import block_files, read_block
+from parallelpool.replay import UnreadableBlock, block_files, read_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,13 @@ def measure(options: AccuracyOptions) -> Report:
     """
     Replays the files in order.
 
-    Raises FileNotFoundError for bad paths, OSError and CoreError for files that are no blocks.
+    Raises FileNotFoundError for bad paths, UnreadableBlock for files that are no blocks, CoreError for blocks that
+    cannot be executed.
     """
     workers = _core.Workers(options.threads)
     accuracy = _core.Accuracy(options.gas)
     report = Report()
-    blocks = sorted((read_block(path) for path in block_files(options.paths)), key=lambda block: block.number)
+    blocks = sorted((_read(path) for path in block_files(options.paths)), key=lambda block: block.number)
     for block in blocks:
         found = accuracy.take(workers, block)
         if block.number >= options.first:
@@ -120,11 +121,18 @@ def measure(options: AccuracyOptions) -> Report:
     return report
 
 
+def _read(path: Path) -> _core.ReplayBlock:
+    try:
+        return read_block(path)
+    except UnreadableBlock as problem:
+        raise UnreadableBlock(f"cannot read {path}: {problem}") from problem
+
+
 def main(options: AccuracyOptions) -> int:
     """Runs the command; returns its exit code: 0, 1 if parallel execution differed, 2 on bad paths."""
     try:
         report = measure(options)
-    except (OSError, _core.CoreError) as error:
+    except (FileNotFoundError, UnreadableBlock, _core.CoreError) as error:
         print(f"parallelpool accuracy: {error}", file=sys.stderr)
         return 2
     if options.as_json:

@@ -450,13 +450,11 @@ class Admission:
 
 
 def _tell_restored(report: RestoreReport) -> None:
+    if report.damaged_bytes:
+        # A torn end is nothing that was answered; damage before it may be.
+        log.warning("journal of the pool is torn or damaged", damaged_bytes=report.damaged_bytes)
     if report.read or report.damaged_bytes:
-        log.info(
-            "pool restored",
-            transactions=report.restored,
-            dropped=dict(report.dropped),
-            damaged_bytes=report.damaged_bytes,
-        )
+        log.info("pool restored", transactions=report.restored, dropped=dict(report.dropped))
 
 
 def _answer(

@@ -7,7 +7,15 @@ error with all its problems.
 
 from config import NodeConfig
 from config.genesis import read_genesis, with_parallel_type
-from parallelpool.chain import CoreChain, GenesisError, StorageFailure, StoreRefused, Workers, dev_genesis
+from parallelpool.chain import (
+    CoreChain,
+    CoreInternalError,
+    GenesisError,
+    StorageFailure,
+    StoreRefused,
+    Workers,
+    dev_genesis,
+)
 from parallelpool.errors import ConfigurationError, StartFailure
 
 
@@ -30,3 +38,8 @@ def open_chain(config: NodeConfig, workers: Workers) -> CoreChain:
         raise ConfigurationError([f"--genesis: {error}"]) from error
     except (StoreRefused, StorageFailure) as error:
         raise StartFailure(str(error)) from error
+    except CoreInternalError as error:
+        # The store's own code gives up in a panic on some pages that are not what it wrote.
+        raise StartFailure(
+            f"cannot open the chain in {datadir}: {error}; its files may be damaged"
+        ) from error

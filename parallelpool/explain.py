@@ -22,7 +22,7 @@ from config import NodeConfig
 from parallelpool import _core
 from parallelpool.embedded import open_chain
 from parallelpool.errors import StartFailure
-from parallelpool.replay import read_block
+from parallelpool.replay import UnreadableBlock, read_block
 
 BLOCK_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
@@ -156,7 +156,7 @@ def _blocks(
 def _read(path: Path) -> _core.ReplayBlock:
     try:
         return read_block(path)
-    except (OSError, EOFError, _core.CoreError) as error:
+    except UnreadableBlock as error:
         raise StartFailure(f"explain: cannot read {path}: {error}") from error
 
 

@@ -8,6 +8,7 @@ Byzantium on, the receipts root. With both, every receipt and every changed acco
 
 import gzip
 import sys
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,22 +97,26 @@ def block_files(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def read_block(path: Path) -> _core.ReplayBlock:
-    """
-    Parses one file.
+class UnreadableBlock(Exception):
+    """A file that is no block, or cannot be read. `str()` is the reason, without the file."""
 
-    Raises CoreInvalidArgument for a document that is no replay block, OSError (gzip's errors among them) for
-    a file that cannot be read.
-    """
-    content = path.read_bytes()
-    return _core.ReplayBlock.parse(gzip.decompress(content) if path.name.endswith(".gz") else content)
+
+def read_block(path: Path) -> _core.ReplayBlock:
+    """Parses one file. Raises UnreadableBlock."""
+    try:
+        content = path.read_bytes()
+        return _core.ReplayBlock.parse(gzip.decompress(content) if path.name.endswith(".gz") else content)
+    except OSError as error:  # of the file, or of what is no gzip at all
+        raise UnreadableBlock(error.strerror or str(error)) from error
+    except (EOFError, zlib.error, _core.CoreInvalidArgument) as error:
+        raise UnreadableBlock(str(error)) from error
 
 
 def replay_file(workers: _core.Workers, path: Path, options: ReplayOptions) -> ReplayRow:
     """Replays one file. What goes wrong with it is in the row: the other files still run."""
     try:
         block = read_block(path)
-    except (OSError, EOFError, _core.CoreInvalidArgument) as error:
+    except UnreadableBlock as error:
         return ReplayRow(path.name, None, 0, 0, None, None, None, None, None, (f"unreadable: {error}",))
     serial = parallel = None
     differences: list[str] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from parallelpool.admission import Admission, RestoreReport
 from parallelpool.errors import (
@@ -451,3 +452,35 @@ async def test_a_disk_too_full_to_rewrite_does_not_stop_the_start(tmp_path: Path
     daemon.disk.failing_names = ()
     async with daemon.run() as run:
         assert run.content() == ["pending A0 1", "pending A1 1"]
+
+
+def only_log(folder: Path) -> Path:
+    """The journal's log."""
+    (path,) = folder.glob("*.log")
+    return path
+
+
+def put_log(folder: Path, content: bytes) -> None:
+    """A log with this content in the place of the whole journal."""
+    path = only_log(folder)
+    for file in folder.glob("transactions.rlp.*"):
+        file.unlink()
+    path.write_bytes(content)
+
+
+async def test_a_damaged_journal_is_warned_of(tmp_path: Path) -> None:
+    """With the bytes that belong to no record; an undamaged one is no warning."""
+    daemon = Daemon(tmp_path)
+    async with daemon.run() as run:
+        await run.submit(legacy(A, 0), legacy(A, 1))
+    kept = only_log(tmp_path).read_bytes().rstrip(b"\0")
+    told: list[list[str]] = []
+    for content in (kept, kept[:-1]):
+        put_log(tmp_path, content)
+        with capture_logs() as entries:
+            async with daemon.run() as run:
+                pass
+        told.append([entry["event"] for entry in entries if entry["log_level"] == "warning"])
+        assert run.report.restored == 2 - len(told[-1])
+
+    assert told == [[], ["journal of the pool is torn or damaged"]]

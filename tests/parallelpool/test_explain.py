@@ -109,7 +109,7 @@ async def test_a_stored_block_is_explained_from_the_data_directory(
     [
         ("1", "lies beyond the head, 0"),
         ("0", "the genesis block"),
-        ("nothing.json", "cannot read nothing.json"),
+        ("nothing.json", "^explain: cannot read nothing.json: No such file or directory$"),
     ],
 )
 async def test_what_cannot_be_explained_is_said(tmp_path: Path, block: str, reason: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from parallelpool.replay import ReplayOptions, main
+from parallelpool.chain import Workers
+from parallelpool.replay import ReplayOptions, UnreadableBlock, main, read_block, replay_file
 from tests.public_data import fixture_folder
 
 
@@ -72,6 +73,34 @@ def test_json_has_the_figures_of_both_executions(
     assert row["serialMs"] > 0
     assert row["parallelMs"] > 0
     assert row["executionsPerTransaction"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{}", "Not a gzipped file"),
+        (gzip.compress(b"{}")[:-9], "Compressed file ended"),
+        (gzip.compress(bytes(range(256)))[:12] + b"\xff" * 40, "while decompressing data"),
+        (gzip.compress(b"{}"), "not a block to replay"),
+        (None, "Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_row_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, reason: str
+) -> None:
+    """
+    Whatever is wrong with it: no gzip, cut, damaged, no block, no file.
+    """
+    path = tmp_path / "block.json.gz"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(UnreadableBlock, match=reason):
+        read_block(path)
+    row = replay_file(Workers(1), path, ReplayOptions([path]))
+    assert row.differences[0].startswith("unreadable: ")
 
 
 def test_a_path_that_is_not_there_exits_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
