@@ -9,7 +9,7 @@ journal cannot be written, what it lost is taken out of the pool again and every
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -366,9 +366,9 @@ class Admission:
             if was_failed and self._journal.failure is None:
                 log.info("journal of the pool is whole again")
 
-    def _state(self) -> list[JournalRecord]:
-        added = (_added(pooled) for pooled in self.pool.pooled())
-        return [*added, *self.pool.departures()]
+    def _state(self) -> Iterator[JournalRecord]:
+        """What the pool holds and remembers now; read by a thread, so only references are taken here."""
+        return _as_records(self.pool.everything(), self.pool.departures())
 
     async def _restore(self, content: JournalContent) -> RestoreReport:
         """Fills the empty pool with what it held; what is not accepted any more leaves and says why."""
@@ -467,6 +467,15 @@ def _answer(
             taken.set_result(tx)
         else:
             taken.set_exception(refusal)
+
+
+def _as_records(
+    pooled: Sequence[PooledTransaction], departures: Sequence[Departure]
+) -> Iterator[JournalRecord]:
+    """In order of arrival, then of departure."""
+    for each in sorted(pooled, key=lambda each: each.arrival):
+        yield _added(each)
+    yield from departures
 
 
 def _added(pooled: PooledTransaction) -> Added:

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, Protocol, Self, TypeAlias
 
 from parallelpool._core import (
@@ -64,6 +65,9 @@ VERDICT_LIMIT = 1_024
 
 NEWS_WAITING = 65_536
 """Events of the pool between two plans; beyond, the pool is read anew."""
+
+NEWS_AT_ONCE = 300
+"""Events that are taken over before others get a turn: some milliseconds."""
 
 PLANS_AT_MOST = 8
 """Plans of one offer: what was chosen may have left meanwhile, or its accesses be other ones than was thought."""
@@ -285,11 +289,12 @@ class _Mirror:
         self.transactions: dict[bytes, Transaction] = {}
         """By hash: what the builder holds."""
 
-    def catch_up(self) -> None:
-        """Takes over what has happened to pool and head."""
+    def catch_up(self, most: int | None = None) -> bool:
+        """Takes over what has happened to pool and head, `most` events; whether there may be more."""
         removed: dict[bytes, None] = {}
         added: dict[bytes, Transaction] = {}
-        for event in self._news.drain():
+        events = list(islice(iter(self._news.next_nowait, None), most))
+        for event in events:
             match event:
                 case Resync():
                     self._is_stale = True
@@ -314,6 +319,7 @@ class _Mirror:
             self.builder.change_head(self._next, base_fee=self._chain.next_base_fee())
             self._next += 1
             self._head = head
+        return len(events) == most
 
     def learn(self, access_sets: Sequence[AccessSet]) -> bool:
         """Takes access sets over; whether any of them says something new."""
@@ -536,6 +542,7 @@ class Batches:
             self._batch_size = size
 
     async def _plan(self, selection: Selection) -> Offer:
+        await self._catch_up()
         parent, sequence = self._chain.head(), self._pool.sequence
         self._mirror.catch_up()
         has_exclusions = bool(selection.exclude_addresses or selection.exclude_locations)
@@ -547,6 +554,13 @@ class Batches:
         offer = Offer(parent, chosen, access_sets, plan, sequence, plan.withheld)
         self._remember(offer)
         return offer
+
+    async def _catch_up(self) -> None:
+        """Takes over most news, with turns for others between."""
+        has_more = True
+        while has_more:
+            has_more = self._mirror.catch_up(NEWS_AT_ONCE)
+            await asyncio.sleep(0)
 
     async def _build_with_access(
         self, selection: Selection, parent: Header

@@ -4,6 +4,7 @@ Where did it go: the last departures from the pool, by hash and by sender.
 Bounded in number and time, so it answers for the recent past and nothing else; the oldest are forgotten first.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,7 +24,8 @@ class DepartureLog:
     def __init__(self, capacity: int = REMEMBERED, lifetime_s: float = REMEMBERED_S) -> None:
         self._capacity = capacity
         self._lifetime_s = lifetime_s
-        self._departures: dict[TxHash, Departure] = {}
+        # A plain dictionary searches for its oldest among the places of all that were forgotten before.
+        self._departures: OrderedDict[TxHash, Departure] = OrderedDict()
         self._by_sender: dict[Address, dict[TxHash, None]] = {}
 
     def __len__(self) -> int:

@@ -280,12 +280,13 @@ class Journal:
         """Whether the log has outgrown the snapshot, or a failure asks for new files."""
         return self._failure is not None or self._log.size > max(2 * self._snapshot_bytes, MIN_REWRITE)
 
-    async def compact(self, state: Callable[[], Sequence[JournalRecord]]) -> None:
+    async def compact(self, state: Callable[[], Iterable[JournalRecord]]) -> None:
         """
         Begins a new log and writes what `state` gives, which replaces all older files.
 
-        `state` is called once, on the event loop, at the moment from which records go to the new log. After a failure,
-        success makes the journal whole again. Raises JournalError; the old files stay then.
+        `state` is called once, on the event loop, at the moment from which records go to the new log; what it
+        gives is read on a thread of the journal. After a failure, success makes the journal whole again. Raises
+        JournalError; the old files stay then.
         """
         if self._is_compacting:
             return
@@ -297,7 +298,7 @@ class Journal:
         finally:
             self._is_compacting = False
 
-    async def _compact(self, state: Callable[[], Sequence[JournalRecord]]) -> None:
+    async def _compact(self, state: Callable[[], Iterable[JournalRecord]]) -> None:
         loop = asyncio.get_running_loop()
         # A log that an earlier attempt began after a failure has all records since, so it need not be a new one. Nor
         # does it matter that records in the buffer are known to the state already: applied twice they are the same.
@@ -334,7 +335,7 @@ class Journal:
             raise
         return Log(file_format, file)
 
-    def _write_snapshot(self, number: int, records: Sequence[JournalRecord]) -> int:
+    def _write_snapshot(self, number: int, records: Iterable[JournalRecord]) -> int:
         """On a thread of the journal. Raises OSError."""
         unfinished = self._named(number, "unfinished")
         file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

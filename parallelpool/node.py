@@ -6,14 +6,12 @@ stays in its journal, the store is closed last. A task that fails ends the daemo
 """
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import structlog
 import uvloop
@@ -32,6 +30,7 @@ from parallelpool.engine import Lanes
 from parallelpool.errors import JournalError, StartFailure
 from parallelpool.events import EventBus
 from parallelpool.execution import Executor, SelfCheck
+from parallelpool.garbage import GarbageWatch
 from parallelpool.ingress import Ingress
 from parallelpool.lessons import TEMPLATES_FILE, Lessons
 from parallelpool.maintain import Maintenance
@@ -39,9 +38,6 @@ from parallelpool.pool import TxPool
 from parallelpool.producer import Producer, SealingPolicy
 from rpc import Backend, RpcServer
 from rpc.settings import settings_of
-
-YOUNG_OBJECTS: Final = 20_000
-"""New objects that a collection of cyclic garbage waits for."""
 
 logger = structlog.get_logger("parallelpool.node")
 
@@ -64,9 +60,12 @@ async def _run(config: NodeConfig) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         async with running(config) as node:
-            _spare_collections()
+            garbage = GarbageWatch()
+            garbage.begin()
+            watch = asyncio.create_task(garbage.run())
             node.show_banner(Console(highlight=False))
             await stop.wait()
+            watch.cancel()
             logger.info("stopping")
     except (OSError, JournalError) as error:
         raise _start_failure(error) from error
@@ -77,17 +76,6 @@ async def _run(config: NodeConfig) -> int:
         raise
     logger.info("stopped")
     return 0
-
-
-def _spare_collections() -> None:
-    """
-    Keeps the collector of cyclic garbage away from what lives as long as the daemon, and lets it look less often.
-
-    Next to nothing here is cyclic; a young collection of CPython's 700 objects would begin within every admitted group.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
 
 
 def _start_failure(error: OSError | JournalError) -> StartFailure:

@@ -252,9 +252,11 @@ class ReadablePool:
 
     def pooled(self) -> list[PooledTransaction]:
         """Everything in the pool, in order of arrival; held ones and what they replaced included."""
-        return sorted(
-            (*self._holdings.index, *self._holdings.held.all_replaced()), key=lambda each: each.arrival
-        )
+        return sorted(self.everything(), key=lambda each: each.arrival)
+
+    def everything(self) -> list[PooledTransaction]:
+        """The same in no order: a millisecond for tens of thousands, so that others can read on elsewhere."""
+        return [*self._holdings.index, *self._holdings.held.all_replaced()]
 
     def statistics(self) -> PoolStatistics:
         """Meters and gauges of this moment."""

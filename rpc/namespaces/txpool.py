@@ -8,9 +8,10 @@ pools are rendered in slices and streamed: what was pooled at the moment of the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import lru_cache
 from heapq import merge
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from rpc import views
 from rpc.backend import Backend
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
 SLICE: Final = 256
 """Transactions rendered before others get a turn."""
 
-GROUPED_AT_ONCE: Final = 5_000
-NAMED_AT_ONCE: Final = 1_000
-"""Transactions and senders put in order before others get a turn: some milliseconds of either."""
+SORTED_AT_ONCE: Final = 500
+"""Transactions put in order before others get a turn: some milliseconds."""
+
+T = TypeVar("T")
+
+Named: TypeAlias = "tuple[str, str, Transaction]"
+"""(checksummed sender, decimal nonce, transaction): no two have the same sender and nonce."""
 
 
 class TxpoolMethods:
@@ -56,13 +61,12 @@ class TxpoolMethods:
         """All transactions, one line each."""
         return Streamed(self._by_sender(summary))
 
-    def content_from(self, sender: bytes) -> Json:
+    def content_from(self, sender: bytes) -> Json | Streamed:
         """The transactions of one sender."""
         pending, queued = self._pool.content_from(sender)
-        return {
-            "pending": _by_nonce(pending, views.transaction),
-            "queued": _by_nonce(queued, views.transaction),
-        }
+        if len(pending) + len(queued) > SLICE:
+            return Streamed(_both(_nonces(pending), _nonces(queued)))
+        return {"pending": _by_nonce(pending), "queued": _by_nonce(queued)}
 
     def status(self) -> Json:
         """How many there are."""
@@ -71,59 +75,84 @@ class TxpoolMethods:
 
     async def _by_sender(self, show: Callable[[Transaction], Json]) -> AsyncIterator[bytes]:
         pending, queued = self._pool.snapshot()
-        yield b'{"pending":{'
-        async for piece in _shown(pending, show):
+        async for piece in _both(_senders(pending, show), _senders(queued, show)):
             yield piece
-        yield b'},"queued":{'
-        async for piece in _shown(queued, show):
-            yield piece
-        yield b"}}"
 
 
-async def _shown(
+async def _both(pending: AsyncIterator[bytes], queued: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield b'{"pending":{'
+    async for piece in pending:
+        yield piece
+    yield b'},"queued":{'
+    async for piece in queued:
+        yield piece
+    yield b"}}"
+
+
+async def _senders(
     pooled: Sequence[PooledTransaction], show: Callable[[Transaction], Json]
 ) -> AsyncIterator[bytes]:
     """The members of an object by sender, some hundred transactions a piece, with a pause behind each."""
-    by_sender = await _grouped(pooled)
+    name_of = lru_cache(SORTED_AT_ONCE)(to_checksum)
     entries: list[bytes] = []
-    separator = b""
-    async for name, sender in _by_name(by_sender):
-        entries.append(b'%b"%b":{' % (separator, name.encode()))
-        separator = b""
-        for nonce, each in sorted((str(each.nonce), each.transaction) for each in by_sender[sender]):
-            entries.append(b'%b"%b":%b' % (separator, nonce.encode(), encode(show(each))))
-            separator = b","
-            if len(entries) >= SLICE:
-                yield b"".join(entries)
-                entries.clear()
-                await asyncio.sleep(0)
+    before = ""
+    async for name, nonce, tx in _in_order(
+        pooled, lambda each: (name_of(each.sender), str(each.nonce), each.transaction)
+    ):
+        if name == before:
+            entries.append(b',"%b":%b' % (nonce.encode(), encode(show(tx))))
+        else:
+            end = b"}," if before else b""
+            entries.append(b'%b"%b":{"%b":%b' % (end, name.encode(), nonce.encode(), encode(show(tx))))
+            before = name
+        if len(entries) >= SLICE:
+            yield b"".join(entries)
+            entries.clear()
+            await asyncio.sleep(0)
+    if before:
         entries.append(b"}")
-        separator = b","
     yield b"".join(entries)
 
 
-async def _grouped(pooled: Sequence[PooledTransaction]) -> dict[bytes, list[PooledTransaction]]:
-    by_sender: dict[bytes, list[PooledTransaction]] = {}
-    for start in range(0, len(pooled), GROUPED_AT_ONCE):
-        for each in pooled[start : start + GROUPED_AT_ONCE]:
-            by_sender.setdefault(each.sender, []).append(each)
-        await asyncio.sleep(0)
-    return by_sender
+async def _nonces(transactions: Sequence[Transaction]) -> AsyncIterator[bytes]:
+    """The members of the object of one sender, in the same way."""
+    entries: list[bytes] = []
+    separator = b""
+    async for _, nonce, tx in _in_order(transactions, lambda tx: ("", str(tx.nonce), tx)):
+        entries.append(b'%b"%b":%b' % (separator, nonce.encode(), encode(views.transaction(tx))))
+        separator = b","
+        if len(entries) >= SLICE:
+            yield b"".join(entries)
+            entries.clear()
+            await asyncio.sleep(0)
+    yield b"".join(entries)
 
 
-async def _by_name(senders: Collection[bytes]) -> AsyncIterator[tuple[str, bytes]]:
-    """(checksummed, address) in the order of the text: short lists are sorted one by one, then merged."""
-    addresses = list(senders)
-    runs: list[list[tuple[str, bytes]]] = []
-    for start in range(0, len(addresses), NAMED_AT_ONCE):
-        runs.append(sorted((to_checksum(each), each) for each in addresses[start : start + NAMED_AT_ONCE]))
+async def _in_order(items: Sequence[T], name: Callable[[T], Named]) -> AsyncIterator[Named]:
+    """
+    By name, as text: short lists are sorted one by one, then merged.
+
+    What was given is let go, since a hundred thousand at once would be a pause too.
+    """
+    runs: list[list[Named]] = []
+    for start in range(0, len(items), SORTED_AT_ONCE):
+        runs.append(sorted(map(name, items[start : start + SORTED_AT_ONCE]), key=_words, reverse=True))
         await asyncio.sleep(0)
-    for named in merge(*runs):
+    for named in merge(*map(_drained, runs), key=_words):
         yield named
 
 
-def _by_nonce(transactions: Sequence[Transaction], show: Callable[[Transaction], Json]) -> dict[str, Json]:
-    return {nonce: show(tx) for nonce, tx in sorted((str(tx.nonce), tx) for tx in transactions)}
+def _words(named: Named) -> tuple[str, str]:
+    return named[:2]
+
+
+def _drained(run: list[Named]) -> Iterator[Named]:
+    while run:
+        yield run.pop()
+
+
+def _by_nonce(transactions: Sequence[Transaction]) -> dict[str, Json]:
+    return {nonce: views.transaction(tx) for nonce, tx in sorted((str(tx.nonce), tx) for tx in transactions)}
 
 
 def summary(tx: Transaction) -> str:

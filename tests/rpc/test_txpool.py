@@ -7,6 +7,7 @@ import pytest
 
 from rpc.namespaces import txpool
 from rpc.namespaces.txpool import TxpoolMethods
+from rpc.streamed import Streamed
 from rpc.views import to_checksum
 from tests.rpc.client import Client
 from tests.rpc.fakes import FakeNode, FakeTransaction, word
@@ -90,8 +91,7 @@ async def test_a_long_answer_pauses_after_every_slice(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three thousand senders: others have more turns than there are slices, and no piece is longer than its slice."""
-    monkeypatch.setattr(txpool, "GROUPED_AT_ONCE", 500)
-    monkeypatch.setattr(txpool, "NAMED_AT_ONCE", 300)
+    monkeypatch.setattr(txpool, "SORTED_AT_ONCE", 300)
     senders = [word(number)[12:] for number in range(3_000)]
     node.pool.pending = {each: [FakeTransaction(sender=each, hash=word(5), to=BOB)] for each in senders}
     turns = 0
@@ -107,9 +107,28 @@ async def test_a_long_answer_pauses_after_every_slice(
     pieces = [piece async for piece in content]
     probe.cancel()
 
-    assert turns >= 3_000 / txpool.SLICE + 3_000 / 500 + 3_000 / 300
+    assert turns >= 3_000 // txpool.SLICE + 3_000 // 300
     assert max(piece.count(b'"hash"') for piece in pieces) <= txpool.SLICE
     assert list(json.loads(b"".join(pieces))["pending"]) == sorted(to_checksum(each) for each in senders)
+
+
+async def test_a_sender_with_many_transactions_is_rendered_in_slices_too(
+    client: Client, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand nonces in order of their text, in `txpool_content` and `txpool_contentFrom`, with pauses."""
+    monkeypatch.setattr(txpool, "SORTED_AT_ONCE", 70)
+    run = [FakeTransaction(sender=ALICE, nonce=nonce, hash=word(nonce), to=BOB) for nonce in range(1_000)]
+    node.pool.pending = {ALICE: run}
+    content = await client.ask("txpool_content")
+    of_alice = await client.ask("txpool_contentFrom", ALICE_NAME)
+    streamed = TxpoolMethods(node.backend).content_from(ALICE)
+
+    assert isinstance(content, dict)
+    assert isinstance(of_alice, dict)
+    assert list(of_alice["pending"]) == sorted(str(nonce) for nonce in range(1_000))
+    assert of_alice == {side: of.get(ALICE_NAME, {}) for side, of in content.items()}
+    assert isinstance(streamed, Streamed)
+    assert max([piece.count(b'"hash"') async for piece in streamed]) <= txpool.SLICE
 
 
 async def test_the_answer_is_of_the_moment_of_the_question(node: FakeNode) -> None:
