@@ -51,6 +51,10 @@ ACCOUNTS_AT_ONCE: Final = 2_000
 """Accounts that are read between two turns for others, where a new head makes it necessary to read many."""
 
 
+PATIENCE: Final = 3
+"""Heads that may come while accounts are read in turns; after that the rest is read in one, so that it ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A transaction on its way in."""
@@ -466,21 +470,31 @@ class TxPool(ReadablePool):
 
         Until the end the pool is on the old head: only accounts are read, and all changes are made at once.
         """
+        old, head = self._head, HeadRules.of(self._chain)
+        moved: dict[Address, SenderState] = {}
+        unread = self._senders_to_read(old)
+        patience = PATIENCE
         while True:
-            old, head = self._head, HeadRules.of(self._chain)
-            moved: dict[Address, SenderState] = {}
-            senders = self._senders_to_read(old)
-            for start in range(0, len(senders), ACCOUNTS_AT_ONCE):
-                self._read_changed(senders[start : start + ACCOUNTS_AT_ONCE], moved)
-                if start + ACCOUNTS_AT_ONCE < len(senders):
-                    yield
-            if self._head is old and self._chain.head().hash == head.hash:
-                break  # what was read is still true
+            self._read_changed(unread[:ACCOUNTS_AT_ONCE], moved)
+            del unread[:ACCOUNTS_AT_ONCE]
+            if not unread:
+                break
+            if not patience:
+                continue
+            yield
+            if self._head is not old:
+                # Somebody else has moved the pool meanwhile.
+                old, head, patience = self._head, HeadRules.of(self._chain), patience - 1
+                moved, unread = {}, self._senders_to_read(old)
+            elif self._chain.head().hash != head.hash:
+                unread = list(dict.fromkeys([*unread, *self._senders_to_read(head)]))
+                moved = {sender: state for sender, state in moved.items() if sender in self._states}
+                head, patience = HeadRules.of(self._chain), patience - 1
         self._move(head, moved, discarded)
 
-    def _senders_to_read(self, old: HeadRules) -> list[Address]:
-        """Senders whose accounts may differ from what is known."""
-        changed = self._chain.accounts_changed_since(old.number, old.hash)
+    def _senders_to_read(self, known: HeadRules) -> list[Address]:
+        """Senders whose accounts may differ from what they were on that head."""
+        changed = self._chain.accounts_changed_since(known.number, known.hash)
         if changed is None:
             return list(self._states)
         return [sender for address in changed if (sender := Address(address)) in self._states]
@@ -490,6 +504,8 @@ class TxPool(ReadablePool):
             # One that left while others had their turn needs nothing; one that came back is known as of now.
             if (state := SenderState.of(account)) != self._states.get(sender, state):
                 moved[sender] = state
+            else:
+                moved.pop(sender, None)
 
     def _move(
         self, head: HeadRules, moved: Mapping[Address, SenderState], discarded: Sequence[Transaction]

@@ -109,6 +109,41 @@ def test_a_head_that_comes_meanwhile_is_the_one_moved_to() -> None:
 
 
 @pytest.mark.usefixtures("small_slices")
+def test_heads_that_keep_coming_do_not_keep_a_reset_from_its_end() -> None:
+    """A head in every turn for others, and a chain that never tells what changed: some turns, then all in one."""
+    rig = crowd(tells_changes=False)
+    rig.chain.mine(*(legacy(key, 0) for key in KEYS))
+    turns = 0
+    for _ in rig.pool.resetting():
+        rig.chain.mine(legacy(KEYS[turns], 1))
+        turns += 1
+    assert_pool(rig.pool)
+
+    assert turns == pool_module.PATIENCE
+    assert rig.pool.head.number == 1 + turns
+    assert rig.counts == (COUNT - turns, 0)
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_of_a_head_that_comes_meanwhile_what_changed_is_read_again() -> None:
+    """Forty accounts after a reorg, eight are read, then a block of two of those and one more: two are read twice."""
+    rig = crowd(tells_changes=False)
+    rig.chain.mine(*(legacy(key, 0) for key in KEYS))
+    reads = rig.chain.account_reads
+    slices = rig.pool.resetting()
+    next(slices)
+    rig.chain.tells_changes = True
+    rig.chain.mine(*(legacy(key, 1) for key in (*KEYS[:2], KEYS[-1])))
+    for _ in slices:
+        pass
+    assert_pool(rig.pool)
+
+    assert rig.chain.account_reads - reads == COUNT + 2
+    assert rig.pool.head.number == 2
+    assert rig.counts == (COUNT - 3, 0)
+
+
+@pytest.mark.usefixtures("small_slices")
 def test_a_reset_by_somebody_else_meanwhile_is_built_upon() -> None:
     """The producer settles between two slices; the slow reset ends on the same head."""
     rig = crowd(tells_changes=False)
