@@ -20,7 +20,7 @@ from parallelpool.node import Node, running
 from parallelpool.transaction import Transaction
 
 GWEI = 10**9
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @cache

@@ -19,7 +19,7 @@ from parallelpool.client import answers as readers
 from tests.e2e.daemon import Daemon
 from tests.e2e.signing import CHAIN_ID, accounts, hash_of, raw, raw_parallel
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def url_of(node: Daemon, kind: str) -> str:

@@ -94,7 +94,7 @@ def kill_in_flight(node: Daemon, ledger: Ledger) -> None:
     look(node, ledger)
     nonce = node.number("eth_getTransactionCount", accounts()[0].address, "pending")
     body = json.dumps([request(0, signed(0, nonce + step)) for step in range(40)])
-    connection = http.client.HTTPConnection(urlsplit(node.http_url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(node.http_url).netloc, timeout=60)
     connection.request("POST", "/", body, {"Content-Type": "application/json"})
     kill(node)
     connection.close()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.public_data import REPOSITORY
 
-DEADLINE_S = 110
+DEADLINE_S = 240
 
 
 @pytest.mark.timeout(DEADLINE_S + 10)

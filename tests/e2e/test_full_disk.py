@@ -20,7 +20,7 @@ from tests.e2e.signing import accounts, raw
 def health(node: Daemon) -> tuple[int, dict[str, Any]]:
     """Status and facts of `/healthz`."""
     try:
-        with urllib.request.urlopen(node.metrics_url + "/healthz", timeout=30) as response:
+        with urllib.request.urlopen(node.metrics_url + "/healthz", timeout=60) as response:
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:

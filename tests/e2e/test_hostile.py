@@ -227,7 +227,7 @@ def dial(node: Daemon) -> socket.socket:
     parts = urlsplit(node.http_url)
     assert parts.hostname is not None
     assert parts.port is not None
-    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -318,11 +318,11 @@ async def test_garbage_over_websocket_is_answered(target: Daemon, text: str) -> 
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(target.websocket_url) as garbage:
             await garbage.send_str(text)
-            answer = await garbage.receive_json(timeout=20)
+            answer = await garbage.receive_json(timeout=60)
         assert (answer["id"], answer["error"]["code"]) == (None, -32700)
         async with session.ws_connect(target.websocket_url) as good:
             await good.send_json(request("eth_chainId"))
-            assert (await good.receive_json(timeout=20))["result"] == "0x7a69"
+            assert (await good.receive_json(timeout=60))["result"] == "0x7a69"
 
 
 async def test_a_websocket_message_above_the_limit_ends_its_connection(target: Daemon) -> None:
@@ -335,9 +335,9 @@ async def test_a_websocket_message_above_the_limit_ends_its_connection(target: D
         async with session.ws_connect(target.websocket_url) as greedy:
             with suppress(ConnectionError):
                 await greedy.send_str("x" * (33 * 1024 * 1024))
-                end = await greedy.receive(timeout=20)
+                end = await greedy.receive(timeout=60)
         await other.send_json(request("eth_chainId"))
-        assert (await other.receive_json(timeout=20))["result"] == "0x7a69"
+        assert (await other.receive_json(timeout=60))["result"] == "0x7a69"
 
     assert end is None or end.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 

@@ -42,7 +42,7 @@ def deployed(instant: Daemon) -> Contract:
     """The demo token, deployed by account 9 through web3.py."""
     own = sends_as(instant.web3, signer(9))
     factory = own.eth.contract(abi=token()["abi"], bytecode=token()["bytecode"])
-    receipt = own.eth.wait_for_transaction_receipt(factory.constructor(SUPPLY).transact(), timeout=20)
+    receipt = own.eth.wait_for_transaction_receipt(factory.constructor(SUPPLY).transact(), timeout=60)
     assert receipt["status"] == 1
     address = receipt["contractAddress"]
     assert address is not None
@@ -76,7 +76,7 @@ def test_each_ordinary_type_is_mined(instant: Daemon, kind: int, fields: Fields)
 
     signed = account.sign_transaction(transaction)
     tx_hash = w3.eth.send_raw_transaction(signed.raw_transaction)
-    receipt = w3.eth.wait_for_transaction_receipt(tx_hash, timeout=20)
+    receipt = w3.eth.wait_for_transaction_receipt(tx_hash, timeout=60)
 
     assert tx_hash == signed.hash
     assert (receipt["type"], receipt["status"], receipt["from"]) == (kind, 1, account.address)
@@ -93,7 +93,7 @@ def test_a_transaction_is_filled_in_signed_and_mined(instant: Daemon) -> None:
     own = sends_as(instant.web3, signer(1))
 
     tx_hash = own.eth.send_transaction({"to": newcomer("filled").address, "value": ETHER})  # type: ignore[typeddict-item]
-    receipt = own.eth.wait_for_transaction_receipt(tx_hash, timeout=20)
+    receipt = own.eth.wait_for_transaction_receipt(tx_hash, timeout=60)
 
     assert (receipt["status"], receipt["type"], receipt["gasUsed"]) == (1, 2, 21_000)
 
@@ -110,7 +110,7 @@ def test_a_transfer_is_estimated_mined_and_logged(instant: Daemon, deployed: Con
     recipient = newcomer("token holder").address
     transfer = deployed.functions.transfer(recipient, 5 * ETHER)
     estimate = transfer.estimate_gas({"from": signer(9).address})
-    receipt = instant.web3.eth.wait_for_transaction_receipt(transfer.transact({"gas": estimate}), timeout=20)
+    receipt = instant.web3.eth.wait_for_transaction_receipt(transfer.transact({"gas": estimate}), timeout=60)
 
     assert receipt["status"] == 1
     assert receipt["gasUsed"] <= estimate
@@ -150,7 +150,7 @@ def test_a_reverted_transaction_is_mined_as_failed(instant: Daemon, deployed: Co
     data = deployed.encode_abi("transfer", args=[signer(9).address, 1])
 
     tx_hash = own.eth.send_transaction({"to": deployed.address, "data": data, "gas": 100_000})
-    receipt = own.eth.wait_for_transaction_receipt(tx_hash, timeout=20)
+    receipt = own.eth.wait_for_transaction_receipt(tx_hash, timeout=60)
 
     assert (receipt["status"], receipt["logs"]) == (0, [])
     assert 21_000 < receipt["gasUsed"] < 100_000
@@ -168,7 +168,7 @@ def test_filters_deliver_blocks_logs_and_pending_transactions(instant: Daemon, d
     transfers = deployed.events.Transfer().create_filter(from_block="latest")
     news(transfers)
     tx_hash = deployed.functions.transfer(newcomer("filtered").address, 1).transact()
-    receipt = w3.eth.wait_for_transaction_receipt(tx_hash, timeout=20)
+    receipt = w3.eth.wait_for_transaction_receipt(tx_hash, timeout=60)
 
     assert receipt["blockHash"] in news(blocks)
     assert news(pending) == [tx_hash]
@@ -241,7 +241,7 @@ def test_the_parallel_type_is_signed_and_sent_by_the_middleware(instant: Daemon,
             "data": "0x" + (b"PARALLEL" + bytes.fromhex(data[2:])).hex(),  # type: ignore[typeddict-item]
         }
     )
-    receipt = own.eth.wait_for_transaction_receipt(tx_hash, timeout=20)
+    receipt = own.eth.wait_for_transaction_receipt(tx_hash, timeout=60)
 
     assert (receipt["type"], receipt["status"]) == (5, 1)
     assert deployed.functions.balanceOf(recipient).call() == 3
@@ -254,7 +254,7 @@ async def test_async_web3_reads_and_sends(instant: Daemon) -> None:
     nonce = await w3.eth.get_transaction_count(account.address, "pending")
 
     tx_hash = await w3.eth.send_raw_transaction(raw(account, nonce))  # type: ignore[arg-type]
-    receipt = await w3.eth.wait_for_transaction_receipt(tx_hash, timeout=20)
+    receipt = await w3.eth.wait_for_transaction_receipt(tx_hash, timeout=60)
     await w3.provider.disconnect()
 
     assert receipt["status"] == 1

@@ -26,13 +26,13 @@ async def socket(dev: Dev) -> AsyncIterator[Socket]:
 async def ask(socket: Socket, method: str, *params: Json) -> dict[str, Any]:
     """The answer to one call."""
     await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-    answer: dict[str, Any] = await socket.receive_json(timeout=10)
+    answer: dict[str, Any] = await socket.receive_json(timeout=60)
     return answer
 
 
 async def told(socket: Socket, subscription_id: str) -> Any:
     """The payload of the next notification."""
-    notification = await socket.receive_json(timeout=10)
+    notification = await socket.receive_json(timeout=60)
     assert notification["method"] == "parallel_subscription"
     assert notification["params"]["subscription"] == subscription_id
     return notification["params"]["result"]

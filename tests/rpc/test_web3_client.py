@@ -42,7 +42,7 @@ async def test_a_transfer(dev: Dev, web3: AsyncWeb3[AsyncHTTPProvider]) -> None:
     with pytest.raises(TransactionNotFound):
         await web3.eth.get_transaction_receipt(tx_hash)
     await dev.ask("dev_mine")
-    receipt = await web3.eth.wait_for_transaction_receipt(tx_hash, timeout=10, poll_latency=0.01)
+    receipt = await web3.eth.wait_for_transaction_receipt(tx_hash, timeout=60, poll_latency=0.01)
 
     assert fields["chainId"] == CHAIN_ID
     assert (receipt["status"], receipt["gasUsed"], receipt["blockNumber"]) == (1, 21_000, 1)

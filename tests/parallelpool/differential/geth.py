@@ -31,7 +31,7 @@ CACHE: Final = Path.home() / ".cache" / "parallelpool" / f"geth-{VERSION}" / "ge
 
 START_S: Final = 60.0
 
-DEADLINE_S: Final = 30.0
+DEADLINE_S: Final = 60.0
 
 ENDPOINT: Final = re.compile(r"HTTP server started\s+endpoint=(\S+)\s+auth=(true|false)")
 
