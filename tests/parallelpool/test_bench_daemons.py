@@ -38,7 +38,7 @@ def test_end_to_end_ends_with_every_receipt() -> None:
 
 def test_under_attack_the_honest_are_served_and_the_pool_keeps_its_limits() -> None:
     """Each attack: every honest transaction was admitted, and no more is pooled than the limits allow."""
-    outcomes = bench_attack.measure(scale=0.01, seed=3)["attacks"]
+    outcomes = bench_attack.measure(scale=0.005, seed=3)["attacks"]
 
     assert len(outcomes) == 7
     for each in outcomes:
