@@ -55,6 +55,9 @@ struct LoadedSlot {
 
 const NO_SLOT: u32 = u32::MAX;
 
+/// So many accounts are looked at together when a run ends.
+const BATCH: usize = 32;
+
 /// Fees that the beneficiary has not been credited yet. As long as no transaction has to do with it,
 /// they are added up here and its account stays where it is.
 #[derive(Debug)]
@@ -93,6 +96,10 @@ impl<V: StateView> Database for RememberingDatabase<V> {
     ) -> Result<U256, StateError> {
         let value = self.view.storage(&address, &slot)?;
         let place = u32::try_from(self.slots.len()).expect("far fewer fit a block");
+        if self.slots.capacity() == 0 {
+            // A list that grows is copied again and again.
+            self.slots.reserve(self.loaded.capacity());
+        }
         let previous = std::mem::replace(&mut self.loaded[id.get()].last_slot, place);
         self.slots.push(LoadedSlot { slot, value, previous });
         Ok(value)
@@ -118,24 +125,19 @@ impl<V: StateView> ExecutionDatabase for RememberingDatabase<V> {
 
     fn keep_fee(&mut self, fee: U256) -> Result<bool, StateError> {
         let KeptFees { beneficiary, state } = &mut self.fees;
-        let (before, sum) = match *state {
-            KeptIn::Journal => return Ok(false),
-            KeptIn::Sum(before, sum) => (before, sum),
-            KeptIn::Nothing => {
-                let before = self.view.account(beneficiary)?;
-                // An account that exists and is empty goes when it is touched.
-                if before.is_some_and(|account| account.is_empty()) {
-                    return Ok(false);
-                }
-                (before, U256::ZERO)
+        if matches!(state, KeptIn::Nothing) {
+            let before = self.view.account(beneficiary)?;
+            // An account that exists and is empty goes when it is touched.
+            if before.is_some_and(|account| account.is_empty()) {
+                return Ok(false);
             }
-        };
-        let Some(sum) = sum.checked_add(fee) else { return Ok(false) };
-        let is_possible = before.unwrap_or_default().balance.checked_add(sum).is_some();
-        if is_possible {
-            *state = KeptIn::Sum(before, sum);
+            *state = KeptIn::Sum(before, U256::ZERO);
         }
-        Ok(is_possible)
+        let KeptIn::Sum(before, sum) = state else { return Ok(false) };
+        let balance = before.as_ref().map_or(U256::ZERO, |before| before.balance);
+        let more = sum.checked_add(fee).filter(|more| balance.checked_add(*more).is_some());
+        *sum = more.unwrap_or(*sum);
+        Ok(more.is_some())
     }
 }
 
@@ -193,7 +195,7 @@ impl<'a, V: StateView> BlockRun<'a, V> {
     /// A run of some of the job's transactions, which are looked at to make room for what they will load.
     pub(crate) fn new(job: &'a Job<'a>, view: V, transactions: &[SharedTransaction]) -> Self {
         let Job { rules, block, options, .. } = job;
-        let expected = transactions.iter().map(|tx| 1 + usize::from(names_another(tx))).sum();
+        let expected = expected_accounts(transactions);
         let database = RememberingDatabase {
             view,
             loaded: Vec::with_capacity(expected),
@@ -359,28 +361,38 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         if let Some(change) = fees.change() {
             changes.accounts.insert(fees.beneficiary, change);
         }
-        for (address, account) in &state {
-            let after = after_block(account, spec);
-            let known = account.info.account_id.map(|id| &loaded[id.get()]);
-            let (before, change) = match known {
-                Some(known) if after.is_some() && !hides_base_storage(account) => {
-                    (Some(known.fields), plain_change(known, &slots, account, after))
-                }
-                // Came into being, or was destroyed in between, which takes the id away.
-                _ => {
-                    let before = view.account(address)?;
-                    let slots = account.storage.iter().map(|(slot, value)| (*slot, value.present_value));
-                    let cleared = hides_base_storage(account);
-                    (before, canonical_change(&view, address, before, after, cleared, slots)?)
-                }
-            };
-            let Some(change) = change else { continue };
-            if let Some(hash) = new_code_hash(before, after)
-                && let Some(code) = &account.info.code
-            {
-                changes.codes.insert(hash, code.original_bytes());
+        let mut accounts = state.iter();
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            // Read together, they wait for memory at the same time.
+            batch.extend(accounts.by_ref().take(BATCH).map(|(address, account)| {
+                let known = account.info.account_id.map(|id| loaded[id.get()]);
+                (address, account, known, after_block(account, spec))
+            }));
+            if batch.is_empty() {
+                break;
             }
-            changes.accounts.insert(*address, change);
+            for (address, account, known, after) in batch.drain(..) {
+                let (before, change) = match known {
+                    Some(known) if after.is_some() && !hides_base_storage(account) => {
+                        (Some(known.fields), plain_change(&known, &slots, account, after))
+                    }
+                    // Came into being, or was destroyed in between, which takes the id away.
+                    _ => {
+                        let before = view.account(address)?;
+                        let slots = account.storage.iter().map(|(slot, value)| (*slot, value.present_value));
+                        let cleared = hides_base_storage(account);
+                        (before, canonical_change(&view, address, before, after, cleared, slots)?)
+                    }
+                };
+                let Some(change) = change else { continue };
+                if let Some(hash) = new_code_hash(before, after)
+                    && let Some(code) = &account.info.code
+                {
+                    changes.codes.insert(hash, code.original_bytes());
+                }
+                changes.accounts.insert(*address, change);
+            }
         }
         Ok((changes, Remains::of((state, loaded, slots))))
     }
@@ -394,6 +406,9 @@ fn plain(account: &mut JournalAccount) -> Option<Plain> {
     (code_hash == KECCAK_EMPTY).then_some(Plain { exists, nonce, balance })
 }
 
+/// Room for more slots is made at once, as if all that were used changed.
+const FEW_SLOTS: usize = 8;
+
 /// The change of an account that existed throughout.
 fn plain_change(
     known: &Loaded,
@@ -406,6 +421,9 @@ fn plain_change(
     while let Some(LoadedSlot { slot, value, previous }) = slots.get(place as usize) {
         let after = account.storage.get(slot).map_or(*value, |slot| slot.present_value);
         if after != *value {
+            if storage.is_empty() && account.storage.len() > FEW_SLOTS {
+                storage = ChangeSet::with_capacity(account.storage.len());
+            }
             storage.insert(*slot, after);
         }
         place = *previous;
@@ -414,9 +432,17 @@ fn plain_change(
     (!unchanged).then_some(AccountChange { after, storage_cleared: false, storage })
 }
 
-/// Whether a transaction names an account that is not its sender.
-fn names_another(tx: &RecoveredTransaction) -> bool {
-    tx.tx.to.is_some_and(|to| to != tx.sender)
+/// How many accounts the transactions name, without those that the one before names too: room for many
+/// more would spread what is loaded over memory that no cache holds.
+fn expected_accounts(transactions: &[SharedTransaction]) -> usize {
+    let mut before = [None; 2];
+    let mut count = 0;
+    for tx in transactions {
+        let named = [Some(tx.sender), tx.tx.to.filter(|to| *to != tx.sender)];
+        count += named.iter().filter(|it| it.is_some() && !before.contains(it)).count();
+        before = named;
+    }
+    count
 }
 
 fn valid_or_refused<T>(run: Result<T, Failure>) -> Result<Result<T, InvalidTransaction>, StateError> {
@@ -427,6 +453,7 @@ fn valid_or_refused<T>(run: Result<T, Failure>) -> Result<Result<T, InvalidTrans
     }
 }
 
+#[inline]
 fn after_block(account: &JournalAccount, spec: SpecId) -> Option<Account> {
     let was_cleared =
         account.is_touched() && account.is_empty() && spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
