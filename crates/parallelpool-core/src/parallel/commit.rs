@@ -161,30 +161,28 @@ impl<'a> Committer<'a> {
             return self.refuse(index, reason);
         }
         let abort = first_changed(memory, index, &executed)?;
-        if let Some(mut log) = executed.reads.take() {
-            log.clear();
-            worker.spare_logs.push(log);
-        }
-        let Executed { run, places, is_reused, .. } = *executed;
-        self.window.observe(abort.is_some() && !is_reused);
+        let Executed { run, places, is_reused, .. } = &mut *executed;
+        let runs = if *is_reused { 1 } else { 2 };
+        self.window.observe(abort.is_some() && !*is_reused);
         let Some(abort) = abort else {
-            self.statistics.reused += u64::from(is_reused);
-            return self.settle(speculation, index, run, Written::Ahead(&places), 1);
+            self.statistics.reused += u64::from(*is_reused);
+            let done = self.settle(speculation, index, run, Written::Ahead(places), 1);
+            worker.keep(executed);
+            return done;
         };
-        memory.retract(index, &places);
-        if is_reused {
-            let run = speculation.run_at_frontier(worker, index);
-            return self.settle(speculation, index, run, Written::Nowhere, 1);
+        memory.retract(index, places);
+        if !*is_reused {
+            self.statistics.conflicts += 1;
+            if let Ok(TxExecution { outcome: Ok(result), .. }) = run {
+                self.statistics.wasted_gas += result.gas_used;
+            }
+            if self.statistics.aborts.len() < MOST_ABORTS {
+                self.statistics.aborts.push(abort);
+            }
         }
-        self.statistics.conflicts += 1;
-        if let Ok(TxExecution { outcome: Ok(result), .. }) = &run {
-            self.statistics.wasted_gas += result.gas_used;
-        }
-        if self.statistics.aborts.len() < MOST_ABORTS {
-            self.statistics.aborts.push(abort);
-        }
-        let again = speculation.run_at_frontier(worker, index);
-        self.settle(speculation, index, again, Written::Nowhere, 2)
+        worker.keep(executed);
+        let mut again = speculation.run_at_frontier(worker, index);
+        self.settle(speculation, index, &mut again, Written::Nowhere, runs)
     }
 
     /// Executes the transaction at the frontier and commits it.
@@ -198,8 +196,8 @@ impl<'a> Committer<'a> {
             return self.refuse(index, reason);
         }
         self.window.observe_in_order(1);
-        let run = speculation.run_at_frontier(worker, index);
-        self.settle(speculation, index, run, Written::Nowhere, 1)
+        let mut run = speculation.run_at_frontier(worker, index);
+        self.settle(speculation, index, &mut run, Written::Nowhere, 1)
     }
 
     /// Commits the transfers from the frontier on.
@@ -326,19 +324,26 @@ impl<'a> Committer<'a> {
         })
     }
 
-    /// Takes a run in whose reads hold, or leaves its transaction out. `runs`: how many it took.
+    /// Takes a run in whose reads hold, or leaves its transaction out. `runs`: how many it took. Its result,
+    /// or its error, is taken away.
     fn settle(
         &mut self,
         speculation: &Speculation<'a>,
         index: u32,
-        run: Result<TxExecution, StateError>,
+        run: &mut Result<TxExecution, StateError>,
         written: Written<'_>,
         runs: u8,
     ) -> Result<(), ExecuteError> {
         let memory = &speculation.memory;
         let tx = &*self.job.transactions[index as usize];
         self.statistics.executions += u64::from(runs);
-        let mut execution = run.map_err(|error| with_missing(speculation, error))?;
+        let execution = match run {
+            Ok(execution) => execution,
+            Err(error) => {
+                let error = std::mem::replace(error, StateError::Speculation);
+                return Err(with_missing(speculation, error).into());
+            }
+        };
         let verdict = execution.outcome.as_ref().map(drop).map_err(Clone::clone);
         let verdict = match self.ledger.room_for(tx) {
             Ok(()) => verdict,
@@ -359,7 +364,7 @@ impl<'a> Committer<'a> {
         }
         match written {
             Written::Ahead(places) => memory.commit(index, places)?,
-            Written::Nowhere => memory.apply(index, &execution),
+            Written::Nowhere => memory.apply(index, execution),
         }
         let outcome = std::mem::replace(&mut execution.outcome, Ok(TxResult::default()));
         let result = outcome.expect("its verdict is good");

@@ -25,7 +25,7 @@ const TABLES: usize = 24;
 const FEWEST_PLACES: usize = 512;
 /// Places of one table where a key may lie.
 const PLACES_OF_KEY: usize = 64;
-/// Cells of the first segments.
+/// Cells of the first segments. A power of two.
 const FIRST_SEGMENT: u32 = 32;
 /// Segments of one size; the next so many are twice as large. A power of two: few cells are made
 /// in vain, and nobody's last segment is half of all.
@@ -308,10 +308,11 @@ fn places_for(keys: usize) -> usize {
 fn position(id: u32) -> (usize, usize) {
     let place = u64::from(id) + u64::from(FIRST_SEGMENT * PER_SIZE);
     let doublings = place.ilog2() - (FIRST_SEGMENT * PER_SIZE).ilog2();
-    let size = u64::from(FIRST_SEGMENT) << doublings;
+    // Sizes are powers of two, which the compiler does not see: it would divide.
+    let size_bits = FIRST_SEGMENT.ilog2() + doublings;
     // From `PER_SIZE` up to twice that: one for each segment of this size.
-    let nth = place / size - u64::from(PER_SIZE);
-    ((u64::from(doublings * PER_SIZE) + nth) as usize, (place % size) as usize)
+    let nth = (place >> size_bits) - u64::from(PER_SIZE);
+    ((u64::from(doublings * PER_SIZE) + nth) as usize, (place & ((1 << size_bits) - 1)) as usize)
 }
 
 fn new_segment<C: Cell>(segment: usize) -> Box<[C]> {

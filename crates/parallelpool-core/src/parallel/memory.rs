@@ -339,13 +339,27 @@ impl<V: StateView> VersionedState<V> {
         writer.max(self.last_clearing(account, at))
     }
 
-    /// Lets later transactions expect the writes of transaction `at`, which read what `reads` says
-    /// (all is committed where there is no log). Returns where they went.
+    /// [`Self::publish_to`] a new list.
+    #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn publish(&self, at: u32, execution: &TxExecution, reads: Option<&ReadLog>) -> Vec<Place> {
+        let mut places = Vec::new();
+        self.publish_to(at, execution, reads, &mut places);
+        places
+    }
+
+    /// Lets later transactions expect the writes of transaction `at`, which read what `reads` says
+    /// (all is committed where there is no log). Adds where they went to `places`.
+    pub(super) fn publish_to(
+        &self,
+        at: u32,
+        execution: &TxExecution,
+        reads: Option<&ReadLog>,
+        places: &mut Vec<Place>,
+    ) {
         self.publish_codes(execution);
-        let mut places = Vec::with_capacity(2 * execution.writes.len());
         for write in &execution.writes {
-            let id = self.account_id(write.address);
+            let read = reads.and_then(|reads| reads.id_of(self, write.address));
+            let id = read.unwrap_or_else(|| self.account_id(write.address));
             self.write_storage(at, id, write, false, |place| places.push(place));
             if let Some(after) = write.account {
                 let pending = match (after, reads.and_then(|reads| reads.seen_in_part(id))) {
@@ -358,7 +372,6 @@ impl<V: StateView> VersionedState<V> {
                 places.push(Place::Fields(id));
             }
         }
-        places
     }
 
     /// Takes back all that transaction `at` was expected to write.
@@ -576,7 +589,7 @@ impl<V: StateView> VersionedState<V> {
         id: AccountId,
         before: Option<Account>,
         after: Option<Account>,
-        slots: impl Iterator<Item = SlotId>,
+        slots: impl Iterator<Item = SlotId> + Clone,
         end: u32,
     ) -> Result<Option<AccountChange>, StateError> {
         let cleared = self.last_clearing(id, end);
@@ -584,6 +597,8 @@ impl<V: StateView> VersionedState<V> {
         let storage_cleared = loses_storage && self.base_has_storage(id)?;
         let mut change = AccountChange { after, storage_cleared, storage: Default::default() };
         if after.is_some() {
+            // Most of them changed, and a list that grows is copied again and again.
+            change.storage = ChangeSet::with_capacity(slots.clone().count());
             for slot in slots {
                 let Some(value) = self.written_slot(slot, end, cleared) else { continue };
                 let old = if cleared.is_some() { U256::ZERO } else { self.base_slot(slot)? };
@@ -707,7 +722,7 @@ impl SlotLists {
         self.first_of(account).is_none()
     }
 
-    fn of(&self, account: AccountId) -> impl Iterator<Item = SlotId> {
+    fn of(&self, account: AccountId) -> impl Iterator<Item = SlotId> + Clone {
         let after = |slot: &u32| Some(self.next[*slot as usize]).filter(|next| *next != NO_SLOT);
         std::iter::successors(self.first_of(account), after).map(SlotId)
     }

@@ -128,11 +128,40 @@ struct Executed {
     is_reused: bool,
 }
 
+impl Default for Executed {
+    fn default() -> Self {
+        Self { run: Err(StateError::Speculation), reads: None, places: Vec::new(), is_reused: false }
+    }
+}
+
+impl Executed {
+    /// Forgets what it was and keeps its lists' room.
+    fn clear(&mut self) {
+        self.run = Err(StateError::Speculation);
+        self.reads.iter_mut().for_each(ReadLog::clear);
+        self.places.clear();
+    }
+}
+
 /// An EVM and its view: made when a thread begins work on a block.
 struct Worker<'s, 'a> {
     evm: Evm<TransactionView<'s, &'a dyn StateView>>,
     is_active: bool,
-    spare_logs: Vec<ReadLog>,
+    /// Committed and cleared. They go from hand to hand in their boxes.
+    #[allow(clippy::vec_box)]
+    spare: Vec<Box<Executed>>,
+}
+
+/// Who commits keeps so many executions for its own next ones; others have no use for its room.
+const MOST_SPARE: usize = 64;
+
+impl Worker<'_, '_> {
+    fn keep(&mut self, mut done: Box<Executed>) {
+        if self.spare.len() < MOST_SPARE {
+            done.clear();
+            self.spare.push(done);
+        }
+    }
 }
 
 impl<'a> Speculation<'a> {
@@ -194,7 +223,7 @@ impl<'a> Speculation<'a> {
         let view = TransactionView::new(&self.memory, self.schedule.stop_flag());
         let mut evm = Evm::new(self.job.rules, self.job.block, view);
         evm.record_touched(self.job.options.keep_touched);
-        Worker { evm, is_active: false, spare_logs: Vec::new() }
+        Worker { evm, is_active: false, spare: Vec::new() }
     }
 
     /// Executes a transaction and commits what can be committed. Returns a transaction that waited for
@@ -235,23 +264,26 @@ impl<'a> Speculation<'a> {
     /// Executes a transaction ahead of the frontier, on what is there.
     fn execute<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Box<Executed> {
         let tx = &self.job.transactions[index as usize];
-        let log = worker.spare_logs.pop().unwrap_or_default();
+        let mut executed = worker.spare.pop().unwrap_or_default();
+        let log = executed.reads.take().unwrap_or_default();
         let commutes = self.job.rules.fork >= Fork::SpuriousDragon;
         worker.evm.db_mut().begin_ahead(index, log, tx, commutes);
-        let run = self.run_evm(worker, index);
-        let mut reads = worker.evm.db_mut().take_log();
-        if let Some(reads) = &mut reads {
-            match &run {
+        executed.is_reused = false;
+        executed.run = self.run_evm(worker, index);
+        let view = worker.evm.db_mut();
+        executed.reads = view.take_log();
+        if let Some(reads) = &mut executed.reads {
+            match &executed.run {
                 Ok(TxExecution { outcome: Ok(_), observed, .. }) if commutes => {
-                    reads.compare_observed(tx, observed, |address| self.memory.account_id(*address));
+                    reads.compare_observed(tx, observed, |address| view.account_id(*address));
                 }
                 _ => reads.compare_whole(),
             }
         }
-        if let Err(StateError::Missing(keys)) = &run {
+        if let Err(StateError::Missing(keys)) = &executed.run {
             self.missing.lock().extend(keys);
         }
-        Box::new(Executed { run, reads, places: Vec::new(), is_reused: false })
+        executed
     }
 
     /// The record that was given for a transaction, in the form of an execution, if its conditions can
@@ -262,7 +294,8 @@ impl<'a> Speculation<'a> {
         let tx = &self.job.transactions[index as usize];
         let execution = record.applied(tx, rules, block).ok()?;
         let memory = &self.memory;
-        let mut reads = worker.spare_logs.pop().unwrap_or_default();
+        let mut executed = worker.spare.pop().unwrap_or_default();
+        let reads = executed.reads.get_or_insert_default();
         for (address, seen) in &record.accounts {
             reads.account(memory.account_id(*address), *seen);
         }
@@ -275,15 +308,15 @@ impl<'a> Speculation<'a> {
         reads.compare_observed(tx, &execution.observed, |address| memory.account_id(*address));
         match reads.is_expected_to_hold(memory, index) {
             Ok(true) => {
-                let (run, reads) = (Ok(execution), Some(reads));
+                let run = Ok(execution);
                 #[cfg(any(test, feature = "faults"))]
                 let run = crate::faults::executed(options.fault, run);
-                Some(Box::new(Executed { run, reads, places: Vec::new(), is_reused: true }))
+                (executed.run, executed.is_reused) = (run, true);
+                Some(executed)
             }
             // What the view cannot tell is left to an execution, which knows how to report it.
             Ok(false) | Err(_) => {
-                reads.clear();
-                worker.spare_logs.push(reads);
+                worker.keep(executed);
                 None
             }
         }
@@ -309,8 +342,9 @@ impl<'a> Speculation<'a> {
 
     /// Makes an execution known to later transactions and to the committer.
     fn publish(&self, index: u32, mut executed: Box<Executed>) -> Option<u32> {
-        if let Ok(execution) = &executed.run {
-            executed.places = self.memory.publish(index, execution, executed.reads.as_ref());
+        let Executed { run, reads, places, .. } = &mut *executed;
+        if let Ok(execution) = run {
+            self.memory.publish_to(index, execution, reads.as_ref(), places);
         }
         self.hand_over(index, Ready::Executed(executed))
     }

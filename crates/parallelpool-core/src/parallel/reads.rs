@@ -85,6 +85,17 @@ impl ReadLog {
         (!read.checks.has(Checks::WHOLE)).then_some(read.seen)
     }
 
+    /// The id of an account that is among the first ones read.
+    #[inline]
+    pub(super) fn id_of<V: StateView>(
+        &self,
+        memory: &VersionedState<V>,
+        address: Address,
+    ) -> Option<AccountId> {
+        const FIRST: usize = 4;
+        self.accounts.iter().take(FIRST).map(|read| read.id).find(|id| memory.address(*id) == address)
+    }
+
     /// Everything that was read must be the same: what a refusal rests on, and all before EIP-161.
     pub(super) fn compare_whole(&mut self) {
         self.sort();
@@ -96,7 +107,7 @@ impl ReadLog {
         &mut self,
         tx: &RecoveredTransaction,
         observed: &Observations,
-        id_of: impl Fn(&Address) -> AccountId,
+        mut id_of: impl FnMut(&Address) -> AccountId,
     ) {
         self.sort();
         let mut mark = |id: AccountId, checks: Checks| {

@@ -54,7 +54,12 @@ pub(super) struct TransactionView<'a, V> {
     sender: Option<PredictedSender>,
     /// Codes that this worker has met; spares the view's tables.
     codes: HashMap<B256, HeldCode, RandomState>,
+    /// Accounts that it met last, by the last byte of their address; spares the tables of all workers.
+    met: [Option<(Address, AccountId)>; MET],
 }
+
+/// A power of two.
+const MET: usize = 64;
 
 /// A code as one worker holds it.
 ///
@@ -97,7 +102,7 @@ impl HeldCode {
 
 impl<'a, V: StateView> TransactionView<'a, V> {
     pub(super) fn new(memory: &'a VersionedState<V>, stopped: &'a AtomicBool) -> Self {
-        Self { memory, stopped, at: 0, log: None, sender: None, codes: HashMap::default() }
+        Self { memory, stopped, at: 0, log: None, sender: None, codes: HashMap::default(), met: [None; MET] }
     }
 
     /// The next reads are those of transaction `at`, on committed state.
@@ -124,6 +129,20 @@ impl<'a, V: StateView> TransactionView<'a, V> {
         self.log.take()
     }
 
+    /// The id of an account, which it keeps throughout the block.
+    #[inline]
+    pub(super) fn account_id(&mut self, address: Address) -> AccountId {
+        let place = &mut self.met[usize::from(address[19]) % MET];
+        match place {
+            Some((met, id)) if *met == address => *id,
+            _ => {
+                let id = self.memory.account_id(address);
+                *place = Some((address, id));
+                id
+            }
+        }
+    }
+
     #[inline]
     fn slot(&mut self, account: AccountId, slot: U256) -> Result<U256, StateError> {
         self.go_on()?;
@@ -146,7 +165,7 @@ impl<V: StateView> Database for TransactionView<'_, V> {
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
         self.go_on()?;
-        let id = self.memory.account_id(address);
+        let id = self.account_id(address);
         let mut account = self.memory.account(id, self.at)?;
         if let Some(sender) = self.sender.filter(|sender| sender.address == address) {
             account = sender.instead_of(account);
@@ -169,7 +188,7 @@ impl<V: StateView> Database for TransactionView<'_, V> {
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
-        let account = self.memory.account_id(address);
+        let account = self.account_id(address);
         self.slot(account, slot)
     }
 
@@ -190,7 +209,7 @@ impl<V: StateView> Database for TransactionView<'_, V> {
 
 impl<V: StateView> ExecutionDatabase for TransactionView<'_, V> {
     fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
-        let id = self.memory.account_id(address);
+        let id = self.account_id(address);
         let value = self.memory.has_storage(id, self.at)?;
         if let Some(log) = &mut self.log {
             log.storage(id, value);
