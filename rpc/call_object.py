@@ -48,6 +48,8 @@ class CallObject:
     blob_versioned_hashes: list[bytes] | None = None
     authorization_list: list[Authorization] | None = None
     type: int | None = None
+    has_blobs: bool = False
+    """Whether whole blobs came along, which nobody here reads."""
 
     @property
     def payload(self) -> bytes:
@@ -106,6 +108,7 @@ def call_object(value: Json) -> CallObject:
             "authorizationList", list_of(_authorization, "[]types.SetCodeAuthorization")
         ),
         type=fields.take("type", _type),
+        has_blobs=bool(fields.take("blobs", _present)),
     )
 
 

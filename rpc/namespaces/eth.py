@@ -14,6 +14,7 @@ from rpc.namespaces.eth_access_lists import AccessListMethods
 from rpc.namespaces.eth_blocks import BlockMethods
 from rpc.namespaces.eth_calls import CallMethods
 from rpc.namespaces.eth_fees import FeeMethods
+from rpc.namespaces.eth_fill import FillMethods
 from rpc.namespaces.eth_filters import FilterMethods
 from rpc.namespaces.eth_state import StateMethods
 from rpc.namespaces.eth_submit import SubmitMethods
@@ -36,6 +37,7 @@ class EthMethods:
             AccessListMethods(backend),
             self.calls,
             self.fees,
+            FillMethods(backend, self.calls, self.fees),
             SubmitMethods(backend, blocks, settings),
             FilterMethods(filters, LogQuery(backend.chain, blocks, settings)),
         )
