@@ -99,12 +99,12 @@ def _selection(fields: Fields) -> Selection:
     return Selection(
         strategy=STRATEGIES[fields.take("strategy", one_of(*STRATEGIES)) or "tip"],
         beneficiary=fields.take("feeRecipient", address),
-        base_fee=fields.take("baseFee", big),
+        base_fee=fields.take("baseFee", _fee),
         max_gas=fields.take("maxGas", uint64),
         max_blob_gas=fields.take("maxBlobGas", uint64),
         max_bytes=fields.take("maxBytes", uint64),
         max_transactions=fields.take("maxTxs", uint64),
-        min_tip=fields.take("minTip", big),
+        min_tip=fields.take("minTip", _fee),
         batch_size=fields.take("batchSize", batch_size),
         min_batch_size=fields.take("minBatchSize", uint64),
         senders=frozenset(fields.take("senders", list_of(address, "[]common.Address")) or ()),
@@ -124,6 +124,14 @@ def check_binding(request: BatchRequest, chain: Chain) -> None:
         raise RpcError(
             f"timestamp {request.timestamp} is not after the head's, {head.timestamp}", code=INVALID_PARAMS
         )
+
+
+def _fee(value: Json) -> int:
+    """Wei per gas. Raises Unfit above the 128 bits that the planner counts in; ether as a whole has fewer."""
+    fee = big(value)
+    if fee.bit_length() > 128:
+        raise Unfit("a fee must fit into 128 bits")
+    return fee
 
 
 def batch_size(value: Json) -> int:

@@ -190,6 +190,8 @@ async def test_ids_follow_from_content(dev: Dev) -> None:
             "invalid argument 0: batch size must be from 64 to 256, got 63",
             None,
         ),
+        ({"baseFee": hex(2**128)}, -32602, "invalid argument 0: a fee must fit into 128 bits", None),
+        ({"minTip": hex(2**256 - 1)}, -32602, "invalid argument 0: a fee must fit into 128 bits", None),
         (
             {"leaseMs": "0x10"},
             -32602,
