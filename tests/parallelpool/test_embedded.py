@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from config import NodeConfig
 from parallelpool import embedded
-from parallelpool.chain import CoreInternalError, Workers
+from parallelpool.chain import CoreInternalError, StorageFailure, Workers
 from parallelpool.errors import StartFailure
+from tests.node_rig import node, raw_transfer, send
 
 
 class Damaged:
@@ -39,3 +41,43 @@ def test_a_store_that_was_cut_is_refused(tmp_path: Path, kept: float) -> None:
 
     with pytest.raises(StartFailure, match=r"storage: .*corrupted"):
         embedded.open_chain(config, Workers(1))
+
+
+@pytest_asyncio.fixture
+async def stored(tmp_path: Path) -> tuple[NodeConfig, bytes, bytes]:
+    """A data directory whose head has one transaction; the header's encoding and the transaction's."""
+    raw = raw_transfer(0, 0)
+    async with node("manual", datadir=tmp_path) as started:
+        await send(started, raw)
+        header = await started.producer.seal()
+    return NodeConfig(datadir=tmp_path), header.raw, raw
+
+
+async def test_a_damaged_head_is_refused(stored: tuple[NodeConfig, bytes, bytes]) -> None:
+    """Its hash is counted again at the start: nothing is built on a header that was never sealed."""
+    config, header, _ = stored
+    damage(config, header)
+
+    with pytest.raises(StartFailure, match="storage: header 1 is damaged"):
+        embedded.open_chain(config, Workers(1))
+
+
+async def test_a_damaged_transaction_is_not_served(stored: tuple[NodeConfig, bytes, bytes]) -> None:
+    """An error, and never a block that was not mined."""
+    config, _, transaction = stored
+    damage(config, transaction)
+    chain = embedded.open_chain(config, Workers(1))
+    try:
+        with pytest.raises(StorageFailure, match=r"stored transaction 0x\w+ is damaged"):
+            chain.block_by_number(1)
+    finally:
+        chain.close()
+
+
+def damage(config: NodeConfig, written: bytes) -> None:
+    """Turns a bit in the last byte of what was written, wherever it stands in the store."""
+    assert config.datadir is not None
+    store = config.datadir / "chain" / "chain.redb"
+    content = store.read_bytes()
+    assert written in content
+    store.write_bytes(content.replace(written, written[:-1] + bytes([written[-1] ^ 1])))

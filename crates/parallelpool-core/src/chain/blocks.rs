@@ -9,9 +9,9 @@ use super::{Chain, ChainHead, SealedHeader};
 use crate::block::Receipt;
 use crate::block_codec::Block;
 use crate::error::CoreError;
-use crate::primitives::{Address, B256, Bytes};
+use crate::primitives::{Address, B256, Bytes, keccak256};
 use crate::state::{StateChanges, StateView};
-use crate::store::{NewBlock, Signed, Snapshot, StoreHead};
+use crate::store::{NewBlock, Signed, Snapshot, StoreHead, StoredHeader};
 use crate::trie::TrieUpdate;
 use crate::tx::decode::decode;
 use crate::tx::{RecoveredTransaction, SharedTransaction};
@@ -151,6 +151,9 @@ impl Chain {
     fn stored_transaction(&self, raw: &[u8], signed: &Signed) -> Result<SharedTransaction, CoreError> {
         let tx = decode(raw, self.spec.parallel_tx_type)
             .map_err(|error| CoreError::Storage(format!("stored transaction: {error}")))?;
+        if tx.hash != signed.hash {
+            return Err(CoreError::Storage(format!("stored transaction {} is damaged", signed.hash)));
+        }
         Ok(Arc::new(RecoveredTransaction { tx, sender: signed.sender }))
     }
 
@@ -185,7 +188,7 @@ impl Chain {
 
 /// A block of a snapshot's chain and its RLP.
 pub(super) fn block_at(snapshot: &Snapshot, number: u64) -> Result<Option<(Block, Bytes)>, CoreError> {
-    let Some(header) = snapshot.header(number)? else { return Ok(None) };
+    let Some(header) = whole_header(snapshot, number)? else { return Ok(None) };
     let body = snapshot.body(number)?;
     let body = body.ok_or_else(|| CoreError::Storage(format!("block {number} has a header and no body")))?;
     let raw = Bytes::from(assemble(&header.rlp, &body));
@@ -194,10 +197,20 @@ pub(super) fn block_at(snapshot: &Snapshot, number: u64) -> Result<Option<(Block
 
 /// The header at a height of a snapshot's chain.
 pub(super) fn header_at(snapshot: &Snapshot, number: u64) -> Result<Option<SealedHeader>, CoreError> {
-    let Some(stored) = snapshot.header(number)? else { return Ok(None) };
+    let Some(stored) = whole_header(snapshot, number)? else { return Ok(None) };
     let header = Header::decode(&mut &stored.rlp[..])
         .map_err(|error| CoreError::Storage(format!("header {number}: {error}")))?;
     Ok(Some(SealedHeader { hash: stored.hash, header }))
+}
+
+/// A header as it was stored. Its hash is counted again: the store's pages are not checked when they are read.
+fn whole_header(snapshot: &Snapshot, number: u64) -> Result<Option<StoredHeader>, CoreError> {
+    let stored = snapshot.header(number)?;
+    let is_whole = |header: &StoredHeader| keccak256(&header.rlp) == header.hash;
+    if stored.as_ref().is_some_and(|header| !is_whole(header)) {
+        return Err(CoreError::Storage(format!("header {number} is damaged")));
+    }
+    Ok(stored)
 }
 
 /// The items of an encoded block's list that follow the header.

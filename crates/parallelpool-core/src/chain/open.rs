@@ -79,6 +79,9 @@ impl Chain {
 /// A snapshot with its head's header.
 pub(super) fn head_of(snapshot: Arc<Snapshot>) -> Result<ChainHead, CoreError> {
     let header = header_at(&snapshot, snapshot.head().number)?.ok_or_else(missing_header)?;
+    if header.hash != snapshot.head().hash {
+        return Err(CoreError::Storage("the head is damaged".into()));
+    }
     Ok(ChainHead { header: Arc::new(header), snapshot })
 }
 
