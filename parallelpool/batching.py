@@ -69,6 +69,9 @@ NEWS_WAITING = 65_536
 NEWS_AT_ONCE = 300
 """Events that are taken over before others get a turn: some milliseconds."""
 
+NEWS_S = 0.5
+"""Longest time for which they wait."""
+
 PLANS_AT_MOST = 8
 """Plans of one offer: what was chosen may have left meanwhile, or its accesses be other ones than was thought."""
 
@@ -434,8 +437,16 @@ class Batches:
                 self._access.keep_only(self._pool)
                 took_s = time.monotonic() - began
                 await feed.next()
-                await asyncio.sleep(rest_after(took_s, REPLAN_S))
+                await self._rest(rest_after(took_s, REPLAN_S))
                 feed.drain()
+
+    async def _rest(self, seconds: float) -> None:
+        """Takes over news meanwhile: they would pile up, and beyond `NEWS_WAITING` get lost."""
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, NEWS_S))
+            async with self._planning:
+                await self._catch_up()
 
     async def verdict(self, subject: Transaction | CallRequest, /) -> Verdict:
         """Pre-executes the subject on the head and compares it with the best pending transactions of others."""
