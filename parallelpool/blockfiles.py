@@ -30,12 +30,18 @@ def import_files(config: NodeConfig, files: Sequence[Path]) -> int:
 
 
 def export_file(config: NodeConfig, path: Path, first: int | None, last: int | None) -> int:
-    """Writes blocks `first` to `last` (default: all but the genesis); returns the exit code."""
+    """
+    Writes blocks `first` to `last` (default: all but the genesis); returns the exit code.
+
+    Raises StartFailure where no chain is: none is begun for an export.
+    """
+    if config.datadir is None or not (config.datadir / "chain").is_dir():
+        raise StartFailure(f"export: there is no chain in {config.datadir or 'memory'}; see --datadir")
     with _opened(config) as chain:
         head = chain.head().number
         begin, end = 1 if first is None else first, head if last is None else last
-        if end > head:
-            raise StartFailure(f"export: block {end} lies beyond the head, {head}")
+        if max(begin, end) > head:
+            raise StartFailure(f"export: block {max(begin, end)} lies beyond the head, {head}")
         unfinished = path.with_name(path.name + ".unfinished")
         try:
             with unfinished.open("wb") as file, _progress() as progress:

@@ -79,7 +79,19 @@ def test_export_beyond_the_head_is_refused(tmp_path: Path) -> None:
     """
     Nothing is written.
     """
-    with pytest.raises(StartFailure, match="beyond the head"):
-        export_file(configuration(tmp_path / "data", "auto"), tmp_path / "out.rlp", 1, 5)
+    config = configuration(tmp_path / "data", "auto")
+    open_chain(config, _core.Workers(1)).close()
 
+    for first, last, named in ((1, 5, 5), (7, None, 7), (None, None, 1)):
+        with pytest.raises(StartFailure, match=f"block {named} lies beyond the head, 0"):
+            export_file(config, tmp_path / "out.rlp", first, last)
     assert not (tmp_path / "out.rlp").exists()
+
+
+def test_no_chain_is_begun_for_an_export(tmp_path: Path) -> None:
+    """
+    A wrong data directory stays as it is.
+    """
+    with pytest.raises(StartFailure, match="there is no chain in"):
+        export_file(configuration(tmp_path / "data", "auto"), tmp_path / "out.rlp", None, None)
+    assert list(tmp_path.iterdir()) == []
