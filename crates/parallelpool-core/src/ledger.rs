@@ -84,12 +84,17 @@ impl Ledger {
 
     /// Takes a transaction in.
     pub fn push(&mut self, tx: &RecoveredTransaction, result: TxResult) {
+        let bloom = LogsBloom::of(&result.logs);
+        self.push_with_bloom(tx, result, bloom);
+    }
+
+    /// The same with the bloom of its logs, which takes longer to make than all the rest.
+    pub fn push_with_bloom(&mut self, tx: &RecoveredTransaction, result: TxResult, bloom: LogsBloom) {
         self.cumulative_gas += result.gas_used;
         self.block_gas += result.block_gas;
         self.block_state_gas += result.block_state_gas;
         self.blob_gas += result.blob_gas_used;
         self.count_bytes(tx);
-        let bloom = LogsBloom::of(&result.logs);
         if !bloom.is_empty() {
             self.bloom.accrue_bloom(&bloom);
         }

@@ -11,7 +11,7 @@ use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
 use super::window::Window;
 use super::{Executed, Memory, Speculation, Transfer, Worker};
-use crate::block::{InvalidTransaction, Remains};
+use crate::block::{InvalidTransaction, LogsBloom, Remains};
 use crate::error::{CoreError, StateError};
 use crate::evm::{TouchedAccount, TxExecution, TxResult};
 use crate::execution::{Abort, ExecuteError, ExecutionStatistics, LeftOut, MOST_ABORTS};
@@ -57,8 +57,8 @@ struct Purse {
 
 /// Where the writes of an execution stand when it is committed.
 enum Written<'p> {
-    /// Later transactions expect them already, at these places.
-    Ahead(&'p [Place]),
+    /// Later transactions expect them already, at these places. The bloom of its logs is made too.
+    Ahead(&'p [Place], Option<LogsBloom>),
     /// Nowhere yet: it ran at the frontier.
     Nowhere,
 }
@@ -161,12 +161,12 @@ impl<'a> Committer<'a> {
             return self.refuse(index, reason);
         }
         let abort = first_changed(memory, index, &executed)?;
-        let Executed { run, places, is_reused, .. } = &mut *executed;
+        let Executed { run, places, bloom, is_reused, .. } = &mut *executed;
         let runs = if *is_reused { 1 } else { 2 };
         self.window.observe(abort.is_some() && !*is_reused);
         let Some(abort) = abort else {
             self.statistics.reused += u64::from(*is_reused);
-            let done = self.settle(speculation, index, run, Written::Ahead(places), 1);
+            let done = self.settle(speculation, index, run, Written::Ahead(places, bloom.take()), 1);
             worker.keep(executed);
             return done;
         };
@@ -351,27 +351,35 @@ impl<'a> Committer<'a> {
         };
         if self.is_watched() && (verdict.is_ok() || execution.outcome.is_err()) {
             let mut final_form = execution.clone();
-            if let Written::Ahead(_) = written {
+            if let Written::Ahead(..) = written {
                 final_form.writes = memory.final_writes(index, &execution.writes)?;
             }
             self.watch(memory, index, final_form)?;
         }
         if let Err(reason) = verdict {
-            if let Written::Ahead(places) = written {
+            if let Written::Ahead(places, _) = written {
                 memory.retract(index, places);
             }
             return self.refuse(index, reason);
         }
-        match written {
-            Written::Ahead(places) => memory.commit(index, places)?,
-            Written::Nowhere => memory.apply(index, execution),
-        }
+        let bloom = match written {
+            Written::Ahead(places, bloom) => {
+                memory.commit(index, places)?;
+                bloom
+            }
+            Written::Nowhere => {
+                memory.apply(index, execution);
+                None
+            }
+        };
         let outcome = std::mem::replace(&mut execution.outcome, Ok(TxResult::default()));
         let result = outcome.expect("its verdict is good");
         if !result.beneficiary_destroyed {
             memory.credit(index, self.beneficiary, result.fee, self.spec)?;
         }
-        self.include(index, tx, result, runs);
+        let bloom = bloom.unwrap_or_else(|| LogsBloom::of(&result.logs));
+        self.ledger.push_with_bloom(tx, result, bloom);
+        self.note_included(index, runs);
         Ok(())
     }
 

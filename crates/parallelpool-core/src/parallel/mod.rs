@@ -39,7 +39,7 @@ use self::reads::ReadLog;
 use self::schedule::{Claim, Schedule, publish_before_looking};
 use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::view::TransactionView;
-use crate::block::Remains;
+use crate::block::{LogsBloom, Remains};
 use crate::chainspec::Fork;
 use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError, StateKey};
@@ -124,20 +124,23 @@ struct Executed {
     /// What it read; `None` where it ran on committed state.
     reads: Option<ReadLog>,
     places: Vec<Place>,
+    /// Of its logs, so that the committer need not make it.
+    bloom: Option<LogsBloom>,
     /// It is a record of an earlier run.
     is_reused: bool,
 }
 
 impl Default for Executed {
     fn default() -> Self {
-        Self { run: Err(StateError::Speculation), reads: None, places: Vec::new(), is_reused: false }
+        let run = Err(StateError::Speculation);
+        Self { run, reads: None, places: Vec::new(), bloom: None, is_reused: false }
     }
 }
 
 impl Executed {
     /// Forgets what it was and keeps its lists' room.
     fn clear(&mut self) {
-        self.run = Err(StateError::Speculation);
+        (self.run, self.bloom) = (Err(StateError::Speculation), None);
         self.reads.iter_mut().for_each(ReadLog::clear);
         self.places.clear();
     }
@@ -342,9 +345,10 @@ impl<'a> Speculation<'a> {
 
     /// Makes an execution known to later transactions and to the committer.
     fn publish(&self, index: u32, mut executed: Box<Executed>) -> Option<u32> {
-        let Executed { run, reads, places, .. } = &mut *executed;
+        let Executed { run, reads, places, bloom, .. } = &mut *executed;
         if let Ok(execution) = run {
             self.memory.publish_to(index, execution, reads.as_ref(), places);
+            *bloom = execution.outcome.as_ref().ok().map(|result| LogsBloom::of(&result.logs));
         }
         self.hand_over(index, Ready::Executed(executed))
     }
