@@ -50,24 +50,24 @@ PATIENCE_S: Final = 0.5
 LOOK_S: Final = 0.1
 """Shortest time between two looks ahead."""
 
-AHEAD_SHARE: Final = 0.1
+AHEAD_SHARE: Final = 0.03
 """Part of the time that work has of which nobody waits for the result: looking ahead, keeping the offer up to date."""
 
 LONGEST_REST_S: Final = 1.0
-"""After which such work goes on, however long it took."""
+"""After which looking ahead goes on, however long it took: what it finds is of use until the next block only."""
 
 SWEEP: Final = 1_024
 """Predictions by which the engine's book grows before those of departed transactions are swept out."""
 
 
-def rest_after(took_s: float, least_s: float) -> float:
+def rest_after(took_s: float, least_s: float, longest_s: float) -> float:
     """
-    Seconds for which work that nobody waits for rests after it took `took_s`, at least `least_s`.
+    Seconds for which work that nobody waits for rests after it took `took_s`: from `least_s` to `longest_s`.
 
     While many transactions come there is always something new to look at, so the work would go on without end and
     take the time of those who bring them.
     """
-    return min(max(least_s, took_s * (1 / AHEAD_SHARE - 1)), max(least_s, LONGEST_REST_S))
+    return min(max(least_s, took_s * (1 / AHEAD_SHARE - 1)), longest_s)
 
 
 class AccessSource(Protocol):
@@ -194,7 +194,7 @@ class AccessBook:
                     log.debug("no room for work ahead of need")
                 took_s = self._clock() - began
                 await feed.next()
-                await asyncio.sleep(rest_after(took_s, LOOK_S))
+                await asyncio.sleep(rest_after(took_s, LOOK_S, LONGEST_REST_S))
                 feed.drain()
 
     def keep_only(self, pooled: Container[bytes]) -> None:

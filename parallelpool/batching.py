@@ -60,6 +60,9 @@ MAX_BATCH_SIZE = 256
 REPLAN_S = 0.1
 """Shortest time between two plans that nobody asked for."""
 
+LONGEST_REST_S = 10.0
+"""Longest time between them while transactions keep coming: such a plan is for figures alone."""
+
 VERDICT_LIMIT = 1_024
 """Pending transactions that a verdict compares with, best tips first."""
 
@@ -437,7 +440,7 @@ class Batches:
                 self._access.keep_only(self._pool)
                 took_s = time.monotonic() - began
                 await feed.next()
-                await self._rest(rest_after(took_s, REPLAN_S))
+                await self._rest(rest_after(took_s, REPLAN_S, LONGEST_REST_S))
                 feed.drain()
 
     async def _rest(self, seconds: float) -> None:
