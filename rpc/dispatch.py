@@ -62,6 +62,18 @@ class BatchLimits:
     response_bytes: int = 25_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A pipelined call that is under way without a task of its own."""
+
+    call: Call
+    caller: Caller
+    outcome: asyncio.Future[object] | RpcError
+    """Of the work; or why none was begun."""
+    began: float
+    """Of `time.perf_counter`."""
+
+
 class Dispatcher:
     """Serves messages from a fixed table of methods."""
 
@@ -119,15 +131,32 @@ class Dispatcher:
             log.exception("result has no JSON form", method=call.method)
             code = INTERNAL_ERROR
             answer = self._error(call, RpcError(str(problem), code=code))
-        log.debug(
-            "request served",
-            method=call.method[:64],
-            code=code,
-            transport=caller.transport,
-            peer=caller.address,
-            duration_ms=round((time.perf_counter() - began) * 1e3, 3),
-        )
+        _tell(call, caller, code, began)
         return answer
+
+    def begin(self, message: Json, caller: Caller) -> Begun | None:
+        """
+        Begins a message that is one pipelined call, without a task; `None` for any other message.
+
+        `end` gives the answer when the outcome is there. Its time is for who waits to limit, by a RequestTimedOut in
+        place of the outcome.
+        """
+        if type(message) is not dict or not self._is_pipelined(message.get("method")):
+            return None
+        call = read_message(message)
+        if not isinstance(call, Call):
+            return None
+        return Begun(call, caller, self._begin(call, caller), time.perf_counter())
+
+    def end(self, begun: Begun) -> bytes | None:
+        """The answer to what `begin` has begun, and one line about it to the log."""
+        answer, code = self._end(begun.call, begun.outcome)
+        _tell(begun.call, begun.caller, code, begun.began)
+        return answer
+
+    def _is_pipelined(self, name: Json) -> bool:
+        method = self._methods.get(name) if isinstance(name, str) else None
+        return method is not None and method.is_pipelined
 
     async def _execute(self, call: Call, caller: Caller) -> object:
         """The method's result. Raises RpcError."""
@@ -273,7 +302,7 @@ class Dispatcher:
                 for each in waiting:
                     each.cancel()
                 raise
-        return [self._end(call, each) for call, each in zip(calls, begun, strict=True)]
+        return [self._end(call, each)[0] for call, each in zip(calls, begun, strict=True)]
 
     def _begin(self, call: Call, caller: Caller) -> asyncio.Future[object] | RpcError:
         """The work of a pipelined call, begun; or why not."""
@@ -286,24 +315,24 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - becomes the answer, as in `_run`
             return _refusal(call.method, error)
 
-    def _end(self, call: Call, begun: asyncio.Future[object] | RpcError) -> bytes | None:
-        """The answer to a pipelined call whose work has ended."""
+    def _end(self, call: Call, begun: asyncio.Future[object] | RpcError) -> tuple[bytes | None, int]:
+        """The answer to a pipelined call whose work has ended, and its code; 0 is success."""
         if isinstance(begun, RpcError):
-            return self._error(call, begun)
+            return self._error(call, begun), begun.code
         try:
             result = begun.result()
             show = self._methods[call.method].show
             shown = encode(result if show is None else show(result))
         except Exception as error:  # noqa: BLE001 - becomes the answer, as in `_run`
-            return self._error(call, _refusal(call.method, error))
-        return None if call.is_notification else write_result(call.id, shown)
+            refusal = _refusal(call.method, error)
+            return self._error(call, refusal), refusal.code
+        return None if call.is_notification else write_result(call.id, shown), 0
 
     def _run_of_pipelined(self, calls: list[Call | Refused], start: int) -> list[Call]:
         """The calls from `start` on that may wait together."""
         together: list[Call] = []
         for call in calls[start:]:
-            method = self._methods.get(call.method) if isinstance(call, Call) else None
-            if method is None or not method.is_pipelined or not isinstance(call, Call):
+            if not isinstance(call, Call) or not self._is_pipelined(call.method):
                 break
             together.append(call)
         return together
@@ -321,6 +350,17 @@ class Dispatcher:
 
     def _fail(self, call: Call | Refused, error: RpcError) -> bytes | None:
         return self._refuse(call) if isinstance(call, Refused) else self._error(call, error)
+
+
+def _tell(call: Call, caller: Caller, code: int, began: float) -> None:
+    log.debug(
+        "request served",
+        method=call.method[:64],
+        code=code,
+        transport=caller.transport,
+        peer=caller.address,
+        duration_ms=round((time.perf_counter() - began) * 1e3, 3),
+    )
 
 
 def _written(call: Call, result: object) -> bytes | Streamed | None:

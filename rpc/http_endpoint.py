@@ -11,7 +11,7 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import HttpVersion11, web
 
@@ -57,13 +57,25 @@ class HttpEndpoint:
     ) -> None:
         """`is_operator` says whether a peer's address may use operator methods."""
         self._settings = settings
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
+        self.path = settings.path_prefix or "/"
+        """One that is served."""
+        self.begun: dict[asyncio.Transport | None, asyncio.Future[object]] = {}
+        """Work that was begun on a connection for the request that comes next; see `rpc.plain_http`."""
         self._is_operator = is_operator
         self._virtual_hosts = VirtualHosts(settings.virtual_hosts)
         self._cors = Cors(settings.cors_domains)
         self._time_limit_s = settings.write_timeout_s - ANSWER_RESERVE_S
         self._callers: dict[str, Caller] = {}
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="parallelpool-gzip")
+
+    def takes(self, host: str, length: int) -> bool:
+        """Whether a call from this `Host` and with a body of so many bytes is not refused for either."""
+        return self._virtual_hosts.allow(host) and length <= self._settings.body_limit
+
+    def headers(self, *, is_packed: bool) -> Mapping[str, str]:
+        """Of an answer to a request that names no `Origin`."""
+        return {**(GZIP_HEADERS if is_packed else JSON_HEADERS), **self._cors.headers({})}
 
     def close(self) -> None:
         """Gives back the thread."""
@@ -97,15 +109,19 @@ class HttpEndpoint:
             body = await self._read(request)
         except TimeoutError:
             return _json(write_error(None, ParseError("read timeout")))
-        try:
-            answer = await self._dispatcher.respond(body, self._caller(request))
-        except EOFError:
-            answer = None
-        except JsonSyntaxError:
-            answer = write_error(None, ParseError("parse error"))
+        answer = await self._answer_to(body, request)
         if isinstance(answer, Streamed):
             return answer
         return await self._compressed(request, answer or b"")
+
+    async def _answer_to(self, body: bytes, request: web.BaseRequest) -> bytes | Streamed | None:
+        work = self.begun.pop(request.transport, None) if self.begun else None
+        if work is not None:
+            return cast("bytes | Streamed | None", await work)
+        try:
+            return await self.dispatcher.respond(body, self.caller(request.transport))
+        except (EOFError, JsonSyntaxError) as problem:
+            return unreadable(problem)
 
     def _check(self, request: web.BaseRequest) -> web.Response | None:
         """The refusal of a request that is no JSON-RPC call."""
@@ -136,9 +152,10 @@ class HttpEndpoint:
                 room -= len(chunk)
         return b"".join(chunks)
 
-    def _caller(self, request: web.BaseRequest) -> Caller:
-        """The caller behind a peer's address; the same object for the same address."""
-        address = request.remote or ""
+    def caller(self, transport: asyncio.BaseTransport | None) -> Caller:
+        """The caller at the other end of a connection; the same object for the same address."""
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        address = str(peer[0]) if peer else ""
         caller = self._callers.get(address)
         if caller is None:
             if len(self._callers) >= REMEMBERED_CALLERS:
@@ -184,9 +201,9 @@ class HttpEndpoint:
         if len(body) < GZIP_FROM or not _takes_gzip(request):
             return _json(body)
         if len(body) < GZIP_ASIDE_FROM:
-            packed = _gzip(body)
+            packed = pack(body)
         else:
-            packed = await asyncio.get_running_loop().run_in_executor(self._aside, _gzip, body)
+            packed = await asyncio.get_running_loop().run_in_executor(self._aside, pack, body)
         return web.Response(body=packed, headers=GZIP_HEADERS)
 
 
@@ -214,6 +231,12 @@ def _takes_gzip(request: web.BaseRequest) -> bool:
     return "gzip" in request.headers.get("Accept-Encoding", "")
 
 
-def _gzip(body: bytes) -> bytes:
+def unreadable(problem: EOFError | JsonSyntaxError) -> bytes:
+    """The answer to a body that is no JSON; none to no body."""
+    return b"" if isinstance(problem, EOFError) else write_error(None, ParseError("parse error"))
+
+
+def pack(body: bytes) -> bytes:
+    """An answer as those get it who take gzip."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return packer.compress(body) + packer.flush()

@@ -28,6 +28,7 @@ from rpc.method import MethodTable
 from rpc.methods import method_table
 from rpc.news import News
 from rpc.offers import Offers
+from rpc.plain_http import PlainHttp
 from rpc.websocket import WebSocketEndpoint, is_upgrade
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ log = structlog.get_logger("parallelpool.rpc")
 
 SHUTDOWN_S = 5.0
 """How long open requests may take when the server stops."""
+
+
+LEAST_PATIENCE_S = 0.1
+"""aiohttp takes no time at all for all the time there is."""
 
 
 IDLE_S = 120.0
@@ -138,24 +143,23 @@ class RpcServer:
     async def _listen(self, stack: AsyncExitStack, address: str, port: int) -> str:
         idle_s = self._settings.http.idle_timeout_s if self._settings.http is not None else IDLE_S
         # Compressed request bodies stay as they are: geth does not unpack them, and bombs are packed.
-        server = web.Server(
+        handlers = web.Server(
             self._route,
             access_log=None,
             keepalive_timeout=idle_s,
             auto_decompress=False,
             lingering_time=LINGERING_S,
         )
-        # aiohttp waits twice: for the handlers to end, and again after it has told them to.
-        runner = web.ServerRunner(
-            server, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S / 2
+        plain = (
+            PlainHttp(self._http, handlers, idle_s=idle_s) if self._http is not None and idle_s > 0 else None
         )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        listener = await asyncio.get_running_loop().create_server(
+            handlers if plain is None else plain.connection, address, port, backlog=1_024
+        )
+        stack.push_async_callback(_close, listener, plain, handlers)
         if self._websocket is not None:
             stack.push_async_callback(self._websocket.close)
-        site = web.TCPSite(runner, address, port, backlog=1_024)
-        await site.start()
-        bound_port = runner.addresses[0][1]
+        bound_port = listener.sockets[0].getsockname()[1]
         host = f"[{address}]" if ":" in address else address
         return f"http://{host}:{bound_port}"
 
@@ -181,3 +185,17 @@ class RpcServer:
 
     def _is_operator(self, address: str) -> bool:
         return self._settings.operator_anywhere or is_loopback(address)
+
+
+async def _close(listener: asyncio.Server, plain: PlainHttp | None, handlers: web.Server) -> None:
+    """Closes a listener and its connections; requests that are under way have `SHUTDOWN_S` to end."""
+    loop = asyncio.get_running_loop()
+    listener.close()
+    await asyncio.sleep(0)  # connections that were accepted already get their turn
+    handlers.pre_shutdown()
+    ends_at = loop.time() + SHUTDOWN_S
+    if plain is not None:
+        await plain.close(SHUTDOWN_S)
+        handlers.pre_shutdown()  # of connections that were handed over meanwhile
+    # aiohttp waits twice: for the handlers to end, and again after it has told them to.
+    await handlers.shutdown(max(LEAST_PATIENCE_S, ends_at - loop.time()) / 2)
