@@ -5,9 +5,8 @@
 //! observes what another changes conflicts. A missed conflict costs a re-execution, never a wrong
 //! block: value validation in the executor is the correctness boundary, not this module.
 
-use std::collections::BTreeMap;
-
 use crate::primitives::{Address, B256, U256};
+use crate::sorted_map::SortedMap;
 use crate::tx::RecoveredTransaction;
 
 /// The name under which others can verify our batches.
@@ -48,6 +47,19 @@ impl Access {
     pub const CREDIT: Self = Self(4);
     /// An amount is taken away, under escrow without looking.
     pub const DEBIT: Self = Self(8);
+
+    /// In so many bits every access fits.
+    pub(crate) const BITS: u32 = 4;
+
+    /// As a number below `1 << BITS`.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Undoes [`Self::bits`]; higher bits do not count.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits & ((1 << Self::BITS) - 1))
+    }
 
     /// Both.
     #[must_use]
@@ -141,10 +153,10 @@ pub struct AccessSet {
     /// Of so many predictions like this one in a thousand every access is expected to be right.
     pub confidence: u16,
     /// Locations in ascending order. The beneficiary's fee is not among them.
-    pub accesses: BTreeMap<Location, Access>,
+    pub accesses: SortedMap<Location, Access>,
     /// Wei that must be there for the transaction to behave as predicted, per debited account: the
     /// sender's greatest charge, a contract's greatest outflow.
-    pub debits: BTreeMap<Address, U256>,
+    pub debits: SortedMap<Address, U256>,
     /// Gas of the predicted run; the gas limit where unknown.
     pub gas_used: u64,
     /// Whether the predicted run succeeded.
@@ -169,8 +181,8 @@ impl AccessSet {
             hash,
             source: AccessSource::Unknown,
             confidence: 0,
-            accesses: BTreeMap::new(),
-            debits: BTreeMap::new(),
+            accesses: SortedMap::new(),
+            debits: SortedMap::new(),
             gas_used: gas_limit,
             succeeded: None,
         }
@@ -193,12 +205,12 @@ impl AccessSet {
             return None;
         }
         let mut set = Self { source: AccessSource::List, ..Self::unknown(tx.tx.hash, tx.tx.gas_limit) };
-        for item in &tx.tx.access_list {
-            set.add(item.address, Field::Code, Access::READ);
-            for slot in &item.storage_keys {
-                set.add(item.address, Field::Storage((*slot).into()), Access::WRITE);
-            }
-        }
+        set.add_all(tx.tx.access_list.iter().flat_map(|item| {
+            let at = |field| Location { address: item.address, field };
+            let slots = item.storage_keys.iter();
+            let written = slots.map(move |slot| (at(Field::Storage((*slot).into())), Access::WRITE));
+            written.chain([(at(Field::Code), Access::READ)])
+        }));
         Some(set)
     }
 
@@ -207,10 +219,15 @@ impl AccessSet {
         self.source.is_complete()
     }
 
-    /// Adds an access to what is there.
+    /// Adds an access to what is there. Of many, in whatever order, see [`Self::add_all`].
     pub fn add(&mut self, address: Address, field: Field, access: Access) {
-        let entry = self.accesses.entry(Location { address, field }).or_default();
+        let entry = self.accesses.get_or_insert(Location { address, field }, Access::default());
         *entry = entry.with(access);
+    }
+
+    /// Adds accesses to what is there; a location may occur several times. Costs what sorting costs.
+    pub fn add_all(&mut self, accesses: impl IntoIterator<Item = (Location, Access)>) {
+        self.accesses.merge(accesses, |held, more| *held = held.with(more));
     }
 
     /// Every location over which this set conflicts with `other`, ascending. Pairwise: escrow is a

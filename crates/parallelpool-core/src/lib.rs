@@ -59,6 +59,7 @@ pub mod record;
 pub mod replay;
 pub mod roots;
 pub mod serial;
+pub mod sorted_map;
 mod spare;
 pub mod state;
 pub mod store;

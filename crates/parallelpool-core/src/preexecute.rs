@@ -165,7 +165,7 @@ impl PreExecution<'_> {
         execution: &TxExecution,
         result: &TxResult,
     ) -> Result<AccessSet, StateError> {
-        let mut access = AccessSet {
+        let mut set = AccessSet {
             hash: tx.tx.hash,
             source: AccessSource::Trace,
             confidence: TRACE_CONFIDENCE,
@@ -174,7 +174,8 @@ impl PreExecution<'_> {
             gas_used: result.gas_used,
             succeeded: Some(result.success),
         };
-        add_sender(&mut access, tx);
+        add_sender(&mut set, tx);
+        let mut access = Found { set, rows: Vec::new() };
         for touched in &execution.touched {
             access.add(touched.address, Field::Code, Access::READ);
             for slot in &touched.slots {
@@ -191,10 +192,10 @@ impl PreExecution<'_> {
                 add_account_change(&mut access, write.address, before, after, write.address == tx.sender);
             }
         }
-        Ok(access)
+        Ok(access.into_set())
     }
 
-    fn add_observations(&self, access: &mut AccessSet, execution: &TxExecution) -> Result<(), StateError> {
+    fn add_observations(&self, access: &mut Found, execution: &TxExecution) -> Result<(), StateError> {
         for address in &execution.observed.balances {
             access.add(*address, Field::Balance, Access::READ);
         }
@@ -214,10 +215,28 @@ impl PreExecution<'_> {
         }
         for (address, outflow) in &execution.observed.outflow {
             access.add(*address, Field::Balance, Access::DEBIT);
-            let entry = access.debits.entry(*address).or_default();
-            *entry = entry.saturating_add(*outflow);
+            let debit = access.set.debits.get_or_insert(*address, U256::ZERO);
+            *debit = debit.saturating_add(*outflow);
         }
         Ok(())
+    }
+}
+
+/// A set in the making. Accesses come in any order, thousands of them if a sender wants it, and are
+/// sorted once.
+struct Found {
+    set: AccessSet,
+    rows: Vec<(Location, Access)>,
+}
+
+impl Found {
+    fn add(&mut self, address: Address, field: Field, access: Access) {
+        self.rows.push((Location { address, field }, access));
+    }
+
+    fn into_set(mut self) -> AccessSet {
+        self.set.add_all(self.rows);
+        self.set
     }
 }
 
@@ -226,8 +245,8 @@ pub(crate) fn add_sender(access: &mut AccessSet, tx: &RecoveredTransaction) {
     access.add(tx.sender, Field::Nonce, Access::WRITE);
     access.add(tx.sender, Field::Code, Access::READ);
     access.add(tx.sender, Field::Balance, Access::DEBIT);
-    let entry = access.debits.entry(tx.sender).or_default();
-    *entry = entry.saturating_add(tx.tx.cost().unwrap_or(U256::MAX));
+    let debit = access.debits.get_or_insert(tx.sender, U256::ZERO);
+    *debit = debit.saturating_add(tx.tx.cost().unwrap_or(U256::MAX));
 }
 
 /// What a set follows from. A slot that is written was read first, for its cost.
@@ -252,7 +271,7 @@ fn hit_the_cap(result: &TxResult, tx: &Transaction, cap: u64) -> bool {
 }
 
 fn add_account_change(
-    access: &mut AccessSet,
+    access: &mut Found,
     address: Address,
     before: Option<Account>,
     after: Option<Account>,
@@ -283,7 +302,7 @@ fn add_account_change(
     } else if after.balance < before.balance {
         access.add(address, Field::Balance, Access::DEBIT);
         let taken = before.balance - after.balance;
-        let entry = access.debits.entry(address).or_default();
-        *entry = (*entry).max(taken);
+        let debit = access.set.debits.get_or_insert(address, U256::ZERO);
+        *debit = (*debit).max(taken);
     }
 }

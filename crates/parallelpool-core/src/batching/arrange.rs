@@ -6,23 +6,28 @@
 //! tell its level. Levels keep the order of everything that conflicts; members of one level do not
 //! conflict and together leave every debited account at zero or more.
 
-use super::builder::Entry;
-use super::graph::Footprints;
-use super::locations::{AccountId, Class, Locations, Use};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::entries::{Entries, Owes};
+use super::graph::{Flags, Footprints};
+use super::locations::{AccountId, LocationId, Locations};
 use super::order::Strategy;
+use super::users::{Class, Use};
 use crate::access::{Field, Location};
 use crate::primitives::{Address, B256, U256};
 
 /// Level of what runs one by one behind all others.
 pub(super) const IN_LINE: u32 = u32::MAX - 1;
 
-/// Tables over all locations, accounts and entries. They keep their room from build to build, and
+/// Tables over accounts, entries and the locations that several use. They keep their room from build to build, and
 /// what another build left there does not count.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     build: u32,
     cells: Vec<Cell>,
-    purses: Vec<Purse>,
+    /// Of accounts that cannot pay for the whole pool.
+    purses: HashMap<AccountId, Purse, RandomState>,
     /// Build in which an entry was chosen.
     pub(super) chosen: Vec<u32>,
     /// Build in which an account's next transaction was passed over.
@@ -43,9 +48,8 @@ struct Cell {
 }
 
 /// What chosen transactions may take from an account.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Purse {
-    build: u32,
     /// Less is there than all of them together may need.
     is_short: bool,
     /// While counting: the sum of what they may need. After: what is left of the start balance.
@@ -59,12 +63,11 @@ impl Scratch {
             *self = Self::default();
         }
         self.build += 1;
-        let accounts = locations.account_numbers();
-        grow(&mut self.cells, locations.cells());
-        grow(&mut self.purses, accounts);
+        // One more for the account that earns the fees.
+        grow(&mut self.cells, locations.cells() + 1);
         grow(&mut self.chosen, entries);
-        grow(&mut self.passed, accounts);
-        grow(&mut self.ranks, accounts);
+        grow(&mut self.passed, locations.account_numbers());
+        self.purses.clear();
         self.build
     }
 
@@ -74,14 +77,6 @@ impl Scratch {
             *cell = Cell { build: self.build, ..Cell::default() };
         }
         cell
-    }
-
-    fn purse(&mut self, account: AccountId) -> &mut Purse {
-        let purse = &mut self.purses[account as usize];
-        if purse.build != self.build {
-            *purse = Purse { build: self.build, ..Purse::default() };
-        }
-        purse
     }
 }
 
@@ -93,11 +88,29 @@ fn grow<T: Clone + Default>(table: &mut Vec<T>, length: usize) {
     table.resize(length.max(table.len()), T::default());
 }
 
-/// Where fees go, if that matters: somebody in the pool observes or replaces that balance.
-pub(super) fn contested_fee_account(locations: &Locations, beneficiary: Address) -> Option<u32> {
-    let found = locations.find(&Location { address: beneficiary, field: Field::Balance })?;
-    let observers = locations.users(found).conflicting(Class::Delta);
-    (observers > 0).then(|| locations.cell(found) as u32)
+/// Where fees go, in a pool of which somebody observes or replaces that balance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FeeAccount {
+    location: LocationId,
+    cell: u32,
+}
+
+/// Where fees go, if that matters.
+pub(super) fn contested_fee_account(locations: &Locations, beneficiary: Address) -> Option<FeeAccount> {
+    let location = locations.find(&Location { address: beneficiary, field: Field::Balance })?;
+    let observers = locations.users(location).counts.conflicting(Class::Delta);
+    // Where a single one observes it, its location has no cell: all pay there, so it gets the last.
+    let cell = locations.cell(location).unwrap_or(locations.cells() as u32);
+    (observers > 0).then_some(FeeAccount { location, cell })
+}
+
+/// The cell of a location that several of a block may use.
+fn cell_of(locations: &Locations, location: LocationId, fees: Option<FeeAccount>) -> Option<u32> {
+    match fees {
+        Some(fees) if fees.location == location => Some(fees.cell),
+        _ if locations.is_shared(location) => locations.cell(location),
+        _ => None,
+    }
 }
 
 /// What planning needs of the chosen entries, side by side in memory: an entry is large, and each is
@@ -108,92 +121,117 @@ pub(super) struct Chosen {
     pub(super) gas_limits: Vec<u64>,
     pub(super) gas_used: Vec<u64>,
     pub(super) footprints: Footprints,
+    fees: Option<FeeAccount>,
+    /// Whom a debit may leave short. Those in line wait for their money anyway.
+    debited: Vec<AccountId>,
+    /// What each one may need from whom, if anybody is short.
     debits: Vec<(AccountId, U256)>,
     /// Where each one's debits end.
     debits_end: Vec<u32>,
 }
 
 impl Chosen {
-    fn debits(&self, index: usize) -> &[(AccountId, U256)] {
+    fn debits_of(&self, index: usize) -> std::ops::Range<usize> {
         let start = index.checked_sub(1).map_or(0, |before| self.debits_end[before]);
-        &self.debits[start as usize..self.debits_end[index] as usize]
+        start as usize..self.debits_end[index] as usize
     }
 }
 
 /// Gathers the chosen entries. Locations that nobody else uses, or all only read, are left out.
 pub(super) fn gather(
-    entries: &[Entry],
+    entries: &Entries,
     ids: &[u32],
     locations: &Locations,
-    fee_account: Option<u32>,
+    fees: Option<FeeAccount>,
 ) -> Chosen {
     let mut chosen = Chosen {
-        hashes: Vec::with_capacity(ids.len()),
+        hashes: ids.iter().map(|&id| entries.hash(id)).collect(),
         gas_limits: Vec::with_capacity(ids.len()),
         gas_used: Vec::with_capacity(ids.len()),
         footprints: Footprints::with_capacity(ids.len()),
-        debits: Vec::with_capacity(ids.len()),
-        debits_end: Vec::with_capacity(ids.len()),
+        fees,
+        debited: Vec::with_capacity(ids.len()),
+        debits: Vec::new(),
+        debits_end: Vec::new(),
     };
+    // One column after another: the processor then waits for several transactions at a time.
     for &id in ids {
-        let entry = &entries[id as usize];
-        let mut pays_elsewhere = fee_account;
-        for (nth, Use { location, class, .. }) in entry.uses.iter().enumerate() {
-            let place = locations.cell(*location) as u32;
-            let is_fee_account = fee_account == Some(place);
-            // What runs in line draws its sender's later nonces along, whatever comes between.
-            let is_nonce_in_line = nth == 0 && entry.is_sequential();
-            if is_nonce_in_line || is_fee_account || locations.is_shared(*location) {
-                let class = if is_fee_account { class.with(Class::Delta) } else { *class };
-                chosen.footprints.push(place, class);
-            }
+        let entry = entries.row(id);
+        chosen.gas_limits.push(entry.gas_limit);
+        chosen.gas_used.push(entry.gas_used);
+        let (is_sequential, is_known) = (entry.is_sequential(), entry.is_known);
+        chosen.footprints.flags.push(Flags { is_sequential, is_known, has_nonce: false });
+        if is_sequential {
+            continue;
+        }
+        match entry.owes {
+            Owes::Nobody => {}
+            Owes::Itself => chosen.debited.push(entry.sender),
+            Owes::Others => chosen.debited.extend(entries.debits[id as usize].iter().map(|debit| debit.0)),
+        }
+    }
+    for (index, &id) in ids.iter().enumerate() {
+        let mut pays_elsewhere = fees;
+        for (nth, used) in entries.uses[id as usize].iter().enumerate() {
+            let Some(cell) = cell_of(locations, used.location, fees) else { continue };
+            chosen.footprints.flags[index].has_nonce |= nth == 0;
+            let is_fee_account = fees.is_some_and(|fees| fees.location == used.location);
+            let class = if is_fee_account { used.class().with(Class::Delta) } else { used.class() };
+            chosen.footprints.push(cell, class);
             if is_fee_account {
                 pays_elsewhere = None;
             }
         }
-        if let Some(place) = pays_elsewhere {
-            chosen.footprints.push(place, Class::Delta);
+        if let Some(fees) = pays_elsewhere {
+            chosen.footprints.push(fees.cell, Class::Delta);
         }
-        chosen.footprints.close(entry.is_sequential(), entry.is_known);
-        chosen.hashes.push(entry.pooled.hash);
-        chosen.gas_limits.push(entry.pooled.gas_limit);
-        chosen.gas_used.push(entry.gas_used);
-        if !entry.is_sequential() {
-            chosen.debits.extend_from_slice(&entry.debits);
-        }
-        chosen.debits_end.push(chosen.debits.len() as u32);
+        chosen.footprints.close();
     }
     chosen
+}
+
+impl Chosen {
+    /// Gathers what each one may need from whom.
+    fn gather_debits(&mut self, entries: &Entries, ids: &[u32]) {
+        for (index, &id) in ids.iter().enumerate() {
+            if !self.footprints.is_sequential(index) {
+                self.debits.extend_from_slice(&entries.debits[id as usize]);
+            }
+            self.debits_end.push(self.debits.len() as u32);
+        }
+    }
 }
 
 /// The chosen entries in the order in which the strategy wants them arranged.
 pub(super) fn rank(
     strategy: Strategy,
-    entries: &[Entry],
+    entries: &Entries,
     chosen: &mut [u32],
     locations: &Locations,
     scratch: &mut Scratch,
 ) {
-    let degree = |entry: &Entry| -> u64 {
+    let degree = |id: u32| -> u64 {
         let conflicts = |used: &Use| {
-            let users = locations.users(used.location);
-            u64::from(users.conflicting(used.class)) - u64::from(used.class == Class::Write)
+            let (counts, class) = (locations.users(used.location).counts, used.class());
+            u64::from(counts.conflicting(class)) - u64::from(class == Class::Write)
         };
         // The sender's own nonces say nothing about others.
-        entry.uses.iter().skip(1).map(conflicts).sum()
+        entries.uses[id as usize].iter().skip(1).map(conflicts).sum()
     };
-    let own: fn(&Entry, u64) -> u64 = match strategy {
-        Strategy::Tip | Strategy::Fifo => return,
-        Strategy::Width => |_, degree| degree,
-        Strategy::Latency => |entry, _| u64::MAX - entry.gas_used,
+    let own = |id: u32| match strategy {
+        Strategy::Latency => u64::MAX - entries.row(id).gas_used,
+        _ => degree(id),
     };
+    if matches!(strategy, Strategy::Tip | Strategy::Fifo) {
+        return;
+    }
+    grow(&mut scratch.ranks, locations.account_numbers());
     let build = scratch.build;
     let mut ranked: Vec<(u64, u32, u32)> = Vec::with_capacity(chosen.len());
     for (place, &id) in chosen.iter().enumerate() {
-        let entry = &entries[id as usize];
-        let rank = own(entry, if strategy == Strategy::Width { degree(entry) } else { 0 });
+        let rank = own(id);
         // No nonce before the earlier ones of its sender.
-        let worst = &mut scratch.ranks[entry.sender as usize];
+        let worst = &mut scratch.ranks[entries.row(id).sender as usize];
         let rank = if worst.0 == build { rank.max(worst.1) } else { rank };
         *worst = (build, rank);
         ranked.push((rank, place as u32, id));
@@ -211,24 +249,25 @@ pub(super) fn rank(
 /// sender's own: else a single one could draw all users of a popular contract behind itself.
 pub(super) fn levels<E>(
     chosen: &mut Chosen,
+    (entries, ids): (&Entries, &[u32]),
     locations: &mut Locations,
     scratch: &mut Scratch,
     mut balance: impl FnMut(&Address) -> Result<U256, E>,
 ) -> Result<Vec<u32>, E> {
-    let any_short = find_short_purses(chosen, locations, scratch, &mut balance)?;
+    let any_short = find_short_purses(chosen, (entries, ids), locations, scratch, &mut balance)?;
     let count = chosen.hashes.len();
     let mut levels = Vec::with_capacity(count);
     let mut unpaid = Vec::new();
     for index in 0..count {
         let uses = chosen.footprints.of(index);
         if chosen.footprints.is_sequential(index) {
-            follow(scratch, &uses[..1], IN_LINE);
+            follow(scratch, chosen.footprints.nonce_of(index), IN_LINE);
             levels.push(IN_LINE);
             continue;
         }
         let floor = uses.iter().map(|&(place, class)| floor(scratch, place, class)).max().unwrap_or(0);
         let mut level = floor.min(IN_LINE);
-        if any_short && level != IN_LINE && !reserve(scratch, chosen.debits(index)) {
+        if any_short && level != IN_LINE && !reserve(scratch, &chosen.debits[chosen.debits_of(index)]) {
             level = IN_LINE;
             unpaid.push(index);
         }
@@ -236,13 +275,13 @@ pub(super) fn levels<E>(
         levels.push(level);
     }
     for index in unpaid {
-        let debits = chosen.debits(index).iter();
-        let short: Vec<AccountId> =
-            debits.map(|(account, _)| *account).filter(|account| scratch.purse(*account).is_short).collect();
-        for account in short {
+        for (account, _) in &chosen.debits[chosen.debits_of(index)] {
             // It must follow all who take from there before it.
-            let balance = locations.locate(account, Field::Balance);
-            chosen.footprints.raise(index, locations.cell(balance) as u32);
+            if scratch.purses.get(account).is_some_and(|purse| purse.is_short)
+                && let Some(cell) = cell_of(locations, locations.balance_of(*account), chosen.fees)
+            {
+                chosen.footprints.raise(index, cell);
+            }
         }
     }
     Ok(levels)
@@ -273,26 +312,29 @@ fn follow(scratch: &mut Scratch, uses: &[(u32, Class)], level: u32) {
 ///
 /// Credits are not counted: a parallel member may run before the one that pays it.
 fn find_short_purses<E>(
-    chosen: &Chosen,
+    chosen: &mut Chosen,
+    (entries, ids): (&Entries, &[u32]),
     locations: &mut Locations,
     scratch: &mut Scratch,
     balance: &mut impl FnMut(&Address) -> Result<U256, E>,
 ) -> Result<bool, E> {
-    let mut doubtful: Vec<AccountId> = Vec::new();
-    for &(account, wei) in &chosen.debits {
-        if !locations.is_short(account, balance)? {
-            continue;
+    for &account in &chosen.debited {
+        if locations.is_short(account, balance)? {
+            scratch.purses.entry(account).or_default();
         }
-        if scratch.purses[account as usize].build != scratch.build {
-            doubtful.push(account);
+    }
+    if scratch.purses.is_empty() {
+        return Ok(false);
+    }
+    chosen.gather_debits(entries, ids);
+    for (account, wei) in &chosen.debits {
+        if let Some(purse) = scratch.purses.get_mut(account) {
+            purse.wei = purse.wei.saturating_add(*wei);
         }
-        let purse = scratch.purse(account);
-        purse.wei = purse.wei.saturating_add(wei);
     }
     let mut any_short = false;
-    for account in doubtful {
+    for (&account, purse) in &mut scratch.purses {
         let there = locations.balance(account);
-        let purse = scratch.purse(account);
         purse.is_short = purse.wei > there;
         any_short |= purse.is_short;
         purse.wei = there;
@@ -302,14 +344,15 @@ fn find_short_purses<E>(
 
 /// Sets debits aside, or returns false and sets nothing aside.
 fn reserve(scratch: &mut Scratch, debits: &[(AccountId, U256)]) -> bool {
-    let pays = debits.iter().all(|(account, wei)| {
-        let purse = scratch.purse(*account);
-        !purse.is_short || purse.wei >= *wei
-    });
+    let purses = &mut scratch.purses;
+    let pays = debits
+        .iter()
+        .all(|(account, wei)| purses.get(account).is_none_or(|purse| !purse.is_short || purse.wei >= *wei));
     if pays {
         for (account, wei) in debits {
-            let purse = scratch.purse(*account);
-            if purse.is_short {
+            if let Some(purse) = purses.get_mut(account)
+                && purse.is_short
+            {
                 purse.wei -= *wei;
             }
         }

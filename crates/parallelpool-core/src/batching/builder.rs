@@ -4,19 +4,16 @@
 //! on the pool alone and not on the way there, so a builder kept by deltas plans exactly as one
 //! that was given the same pool at once.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use smallvec::SmallVec;
-
 use super::SharedAccess;
 use super::arrange::Scratch;
-use super::locations::{AccountId, Class, Locations, Use, User};
-use super::order::{ArrivalKey, TipKey, effective_tip};
+use super::chains::Chains;
+use super::entries::{Entries, Owes, Price};
+use super::locations::{AccountId, Locations};
+use super::order::{ArrivalKey, Standing, TipKey};
+use super::sorted::Sorted;
+use super::users::User;
 use crate::access::{Access, AccessSet, Field};
-use crate::primitives::{Address, B256, U256};
+use crate::primitives::{Address, B256};
 
 /// What the builder must know of a pooled transaction besides its accesses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,48 +61,17 @@ pub struct OutOfSequence {
     pub given: u64,
 }
 
-/// A held transaction.
-#[derive(Debug, Default)]
-pub(super) struct Entry {
-    pub(super) pooled: Pooled,
-    pub(super) sender: AccountId,
-    pub(super) is_known: bool,
-    pub(super) gas_used: u64,
-    /// Heads that the builder had seen when it came.
-    pub(super) since: u64,
-    /// Its sender's nonce first.
-    pub(super) uses: SmallVec<[Use; 6]>,
-    pub(super) debits: SmallVec<[(AccountId, U256); 1]>,
-    /// The set that both come from, where it is shared.
-    access: Option<SharedAccess>,
-    /// Its places in the orders; `None` if it, or an earlier nonce, cannot pay the base fee.
-    pub(super) keys: Option<(TipKey, ArrivalKey)>,
-}
-
-impl Entry {
-    /// Whether it must run behind the parallel batches.
-    pub(super) fn is_sequential(&self) -> bool {
-        self.pooled.asks_sequential || !self.is_known
-    }
-}
-
-/// A sender's entries in nonce order.
-type Chain = SmallVec<[u32; 2]>;
-
 /// Senders whose chains changed from some place on; one may be there several times.
 type Changed = Vec<(AccountId, u32)>;
 
 /// The executable transactions of a pool, ready to be planned.
 #[derive(Debug, Default)]
 pub struct Builder {
-    pub(super) entries: Vec<Entry>,
-    free: Vec<u32>,
-    pub(super) by_hash: HashMap<B256, u32, RandomState>,
-    /// By the sender's number.
-    chains: Vec<Chain>,
+    pub(super) entries: Entries,
+    chains: Chains,
     pub(super) locations: Locations,
-    pub(super) by_tip: BTreeSet<TipKey>,
-    pub(super) by_arrival: BTreeSet<ArrivalKey>,
+    pub(super) by_tip: Sorted<TipKey>,
+    pub(super) by_arrival: Sorted<ArrivalKey>,
     pub(super) base_fee: Option<u128>,
     pub(super) heads: u64,
     sequence: u64,
@@ -120,17 +86,17 @@ impl Builder {
 
     /// Held transactions.
     pub fn len(&self) -> usize {
-        self.by_hash.len()
+        self.entries.len()
     }
 
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
-        self.by_hash.is_empty()
+        self.len() == 0
     }
 
     /// Whether a transaction is held.
     pub fn contains(&self, hash: &B256) -> bool {
-        self.by_hash.contains_key(hash)
+        self.entries.find(hash).is_some()
     }
 
     /// Number of the last delta taken.
@@ -145,13 +111,15 @@ impl Builder {
         let mut changed = Changed::default();
         self.reserve(delta.added.len());
         for hash in &delta.removed {
-            self.remove(hash, &mut changed);
+            if let Some(id) = self.entries.find(hash) {
+                self.remove(id, &mut changed);
+            }
         }
         for (pooled, access) in &delta.added {
             self.add(*pooled, access, Some(access), &mut changed);
         }
         let learned = delta.accesses.iter().filter(|access| self.change_access(access)).count();
-        self.reorder(&changed);
+        self.reorder(changed);
         Ok(learned)
     }
 
@@ -181,7 +149,7 @@ impl Builder {
         for (pooled, access) in added {
             self.add(pooled, access, None, &mut changed);
         }
-        self.reorder(&changed);
+        self.reorder(changed);
     }
 
     fn follow(&mut self, sequence: u64) -> Result<(), OutOfSequence> {
@@ -198,7 +166,6 @@ impl Builder {
         if more > self.len() / 8 {
             let room = more + more / 4;
             self.entries.reserve(room);
-            self.by_hash.reserve(room);
             self.locations.reserve(room);
             self.chains.reserve(2 * room);
         }
@@ -211,71 +178,47 @@ impl Builder {
         shared: Option<&SharedAccess>,
         changed: &mut Changed,
     ) {
-        if self.by_hash.contains_key(&pooled.hash) {
+        let table_hash = self.entries.table_hash(&pooled.hash);
+        if self.entries.find_by(table_hash, &pooled.hash).is_some() {
             return;
         }
         let sender = self.locations.intern(&pooled.sender);
         // Its number must stay while the transaction that this one replaces goes.
         self.locations.refer(sender);
-        if self.chains.len() <= sender as usize {
-            self.chains.resize_with(sender as usize + 1, Chain::default);
+        let at = self.place_in(self.chains.of(sender), pooled.nonce);
+        if let Some(&old) = self.chains.of(sender).get(at)
+            && self.entries.price(old).nonce == pooled.nonce
+        {
+            self.remove(old, changed);
         }
-        let at = self.place_in(&self.chains[sender as usize], pooled.nonce);
-        if let Some(&old) = self.chains[sender as usize].get(at) {
-            let old = &self.entries[old as usize].pooled;
-            if old.nonce == pooled.nonce {
-                let old = old.hash;
-                self.remove(&old, changed);
-            }
-        }
-        let access_set = shared.cloned();
-        let entry = Entry { pooled, sender, since: self.heads, access: access_set, ..Entry::default() };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.entries[id as usize] = entry;
-                id
-            }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as u32
-            }
-        };
-        self.by_hash.insert(pooled.hash, id);
-        self.enter(id, access);
-        self.chains[sender as usize].insert(at, id);
+        let id = self.entries.insert(table_hash, &pooled, sender, self.heads, shared.cloned());
+        self.enter(id, &pooled.sender, access);
+        self.chains.insert(sender, at, id);
         changed.push((sender, at as u32));
         self.locations.release(sender);
     }
 
-    fn remove(&mut self, hash: &B256, changed: &mut Changed) {
-        let Some(id) = self.by_hash.remove(hash) else { return };
-        let (sender, pooled) = (self.entries[id as usize].sender, self.entries[id as usize].pooled);
-        let at = self.place_in(&self.chains[sender as usize], pooled.nonce);
-        self.chains[sender as usize].remove(at);
+    fn remove(&mut self, id: u32, changed: &mut Changed) {
+        let (sender, nonce) = (self.entries.row(id).sender, self.entries.price(id).nonce);
+        let at = self.place_in(self.chains.of(sender), nonce);
+        self.chains.remove(sender, at);
         changed.push((sender, at as u32));
-        if let Some((tip, arrival)) = self.entries[id as usize].keys.take() {
-            self.by_tip.remove(&tip);
-            self.by_arrival.remove(&arrival);
-        }
+        self.stand(id, None);
         self.leave(id);
-        self.entries[id as usize].access = None;
-        self.free.push(id);
+        self.entries.remove(id);
     }
 
     /// Whether the set was another one.
     fn change_access(&mut self, access: &SharedAccess) -> bool {
-        let Some(&id) = self.by_hash.get(&access.hash) else { return false };
-        let held = &mut self.entries[id as usize].access;
-        let is_same = held.as_ref().is_some_and(|held| Arc::ptr_eq(held, access) || held == access);
-        *held = Some(Arc::clone(access));
-        if is_same {
+        let Some(id) = self.entries.find(&access.hash) else { return false };
+        if !self.entries.set_access(id, access) {
             return false;
         }
         // Entered before the old uses leave, so that numbers that stay in use are not given up.
-        let sender = self.entries[id as usize].sender;
+        let sender = self.entries.row(id).sender;
         self.locations.refer(sender);
         self.leave(id);
-        self.enter(id, access);
+        self.enter(id, &self.locations.address(sender), access);
         self.locations.release(sender);
         true
     }
@@ -284,58 +227,58 @@ impl Builder {
     fn place_in(&self, chain: &[u32], nonce: u64) -> usize {
         // Most come behind all others.
         match chain.last() {
-            Some(&last) if self.entries[last as usize].pooled.nonce < nonce => chain.len(),
-            _ => chain.partition_point(|&id| self.entries[id as usize].pooled.nonce < nonce),
+            Some(&last) if self.entries.price(last).nonce < nonce => chain.len(),
+            _ => chain.partition_point(|&id| self.entries.price(id).nonce < nonce),
         }
     }
 
     /// Enters an entry's accesses into the table of locations.
-    fn enter(&mut self, id: u32, access: &AccessSet) {
-        let sender = self.entries[id as usize].sender;
-        let address = self.entries[id as usize].pooled.sender;
-        let mut uses: SmallVec<[Use; 6]> = SmallVec::new();
-        let locations = &mut self.locations;
+    fn enter(&mut self, id: u32, address: &Address, access: &AccessSet) {
+        let row = self.entries.row_mut(id);
+        row.is_known = access.is_known();
+        row.gas_used = access.gas_used;
+        row.owes = Owes::Nobody;
+        let (sender, locations) = (row.sender, &mut self.locations);
+        let uses = &mut self.entries.uses[id as usize];
+        if access.is_known() && access.accesses.len() > uses.inline_size() {
+            uses.reserve_exact(access.accesses.len() + 1);
+        }
         let mut put = |locations: &mut Locations, account: AccountId, field: Field, access: Access| {
-            let (location, class) = (locations.locate(account, field), Class::of(access));
             let user = User { entry: id, nth: uses.len() as u32 };
-            let place = locations.enter(location, user, class);
-            uses.push(Use { location, place, access, class });
+            uses.push(locations.enter(account, field, user, access));
         };
         put(locations, sender, Field::Nonce, Access::READ.with(Access::WRITE));
-        let mut last = (address, sender);
-        if access.is_known() {
-            for (location, kinds) in &access.accesses {
-                if location.address == address && location.field == Field::Nonce {
-                    continue;
-                }
-                if last.0 != location.address {
-                    last = (location.address, locations.intern(&location.address));
-                }
+        if !access.is_known() {
+            return;
+        }
+        let mut last = (*address, sender);
+        for (location, kinds) in &access.accesses {
+            if location.address != last.0 {
+                last = (location.address, locations.intern(&location.address));
+            }
+            if last.1 != sender || location.field != Field::Nonce {
                 put(locations, last.1, location.field, *kinds);
             }
         }
-        let mut debits: SmallVec<[(AccountId, U256); 1]> = SmallVec::new();
-        if access.is_known() {
-            for (debited, wei) in &access.debits {
-                let account = if *debited == address { sender } else { locations.intern(debited) };
-                locations.need(account, *wei);
-                debits.push((account, *wei));
-            }
+        let debits = &mut self.entries.debits[id as usize];
+        for (debited, wei) in &access.debits {
+            let account = if debited == address { sender } else { locations.intern(debited) };
+            locations.need(account, *wei);
+            debits.push((account, *wei));
         }
-        let entry = &mut self.entries[id as usize];
-        entry.is_known = access.is_known();
-        entry.gas_used = access.gas_used;
-        entry.uses = uses;
-        entry.debits = debits;
+        self.entries.row_mut(id).owes = match self.entries.debits[id as usize].as_slice() {
+            [] => Owes::Nobody,
+            [(account, _)] if *account == sender => Owes::Itself,
+            _ => Owes::Others,
+        };
     }
 
     /// Takes an entry's accesses out of the table of locations.
     fn leave(&mut self, id: u32) {
-        let entry = &mut self.entries[id as usize];
-        let (uses, debits) = (std::mem::take(&mut entry.uses), std::mem::take(&mut entry.debits));
-        for used in &uses {
+        let (uses, debits) = self.entries.take_accesses(id);
+        for used in uses {
             if let Some(moved) = self.locations.leave(used) {
-                self.entries[moved.entry as usize].uses[moved.nth as usize].place = used.place;
+                self.entries.uses[moved.entry as usize][moved.nth as usize].move_to(used.place());
             }
         }
         for (account, wei) in debits {
@@ -343,72 +286,81 @@ impl Builder {
         }
     }
 
+    /// Gives an entry its places in the orders.
+    fn stand(&mut self, id: u32, standing: Option<Standing>) {
+        let held = self.entries.price(id).standing();
+        if held == standing {
+            return;
+        }
+        if held.is_some() {
+            self.entries.outdate(id);
+            self.by_tip.forget();
+            self.by_arrival.forget();
+        }
+        self.entries.prices[id as usize].set_standing(standing);
+        if let Some(standing) = standing {
+            let (nonce, stamp) = (self.entries.price(id).nonce, self.entries.stamp(id));
+            self.by_tip.insert(standing.tip_key(nonce, stamp));
+            self.by_arrival.insert(standing.arrival_key(nonce, stamp));
+        }
+    }
+
     /// Gives the changed parts of chains their places in the orders.
-    fn reorder(&mut self, changed: &Changed) {
+    fn reorder(&mut self, mut changed: Changed) {
         if changed.len() > 64 && changed.len() > self.len() / 4 {
             return self.order_anew();
         }
-        let mut changed = changed.clone();
         // Of several places of one sender the first counts, and it is seen to first.
         changed.sort_unstable();
         changed.dedup_by_key(|(sender, _)| *sender);
         for (sender, from) in changed {
-            let (chain, from) = (&self.chains[sender as usize], from as usize);
-            let from = from.min(chain.len());
-            let mut worst = from.checked_sub(1).map(|before| self.entries[chain[before] as usize].keys);
-            for &id in &chain[from..] {
-                let keys = keys_of(id, &self.entries[id as usize].pooled, worst, self.base_fee);
-                worst = Some(keys);
-                let held = &mut self.entries[id as usize].keys;
-                if *held == keys {
-                    continue;
-                }
-                if let Some((tip, arrival)) = held.take() {
-                    self.by_tip.remove(&tip);
-                    self.by_arrival.remove(&arrival);
-                }
-                *held = keys;
-                if let Some((tip, arrival)) = keys {
-                    self.by_tip.insert(tip);
-                    self.by_arrival.insert(arrival);
-                }
+            let length = self.chains.of(sender).len();
+            let from = (from as usize).min(length);
+            let before = from.checked_sub(1).map(|before| self.chains.of(sender)[before]);
+            let mut before = before.map(|id| self.entries.price(id).standing());
+            for at in from..length {
+                let id = self.chains.of(sender)[at];
+                let standing = standing_of(self.entries.price(id), before, self.base_fee);
+                before = Some(standing);
+                self.stand(id, standing);
             }
         }
+        self.by_tip.settle(self.entries.versions());
+        self.by_arrival.settle(self.entries.versions());
     }
 
     /// Gives everything its place in the orders.
     fn order_anew(&mut self) {
         let mut tips = Vec::with_capacity(self.len());
         let mut arrivals = Vec::with_capacity(self.len());
-        for chain in &self.chains {
-            let mut worst = None;
+        for chain in self.chains.iter() {
+            let mut before = None;
             for &id in chain {
-                let keys = keys_of(id, &self.entries[id as usize].pooled, worst, self.base_fee);
-                worst = Some(keys);
-                self.entries[id as usize].keys = keys;
-                if let Some((tip, arrival)) = keys {
-                    tips.push(tip);
-                    arrivals.push(arrival);
+                let stamp = self.entries.stamp(id);
+                let price = &mut self.entries.prices[id as usize];
+                let standing = standing_of(price, before, self.base_fee);
+                before = Some(standing);
+                price.set_standing(standing);
+                if let Some(standing) = standing {
+                    tips.push(standing.tip_key(price.nonce, stamp));
+                    arrivals.push(standing.arrival_key(price.nonce, stamp));
                 }
             }
         }
-        // Sorting first keeps the sets' own building to one pass.
-        tips.sort_unstable();
-        arrivals.sort_unstable();
-        self.by_tip = tips.into_iter().collect();
-        self.by_arrival = arrivals.into_iter().collect();
+        self.by_tip.replace(tips);
+        self.by_arrival.replace(arrivals);
     }
 
     /// All entries in tip order at another base fee than the head's.
     pub(super) fn tips_at(&self, base_fee: Option<u128>) -> Vec<TipKey> {
         let mut tips = Vec::with_capacity(self.len());
-        for chain in &self.chains {
-            let mut worst = None;
+        for chain in self.chains.iter() {
+            let mut before = None;
             for &id in chain {
-                let keys = keys_of(id, &self.entries[id as usize].pooled, worst, base_fee);
-                let Some((tip, _)) = keys else { break };
-                worst = Some(keys);
-                tips.push(tip);
+                let price = self.entries.price(id);
+                let Some(standing) = standing_of(price, before, base_fee) else { break };
+                before = Some(Some(standing));
+                tips.push(standing.tip_key(price.nonce, self.entries.stamp(id)));
             }
         }
         tips.sort_unstable();
@@ -416,22 +368,12 @@ impl Builder {
     }
 }
 
-/// The places of a transaction whose sender's earlier ones have `worst`: `None` if it is the first,
-/// `Some(None)` if an earlier one cannot pay.
-fn keys_of(
-    id: u32,
-    pooled: &Pooled,
-    worst: Option<Option<(TipKey, ArrivalKey)>>,
-    base_fee: Option<u128>,
-) -> Option<(TipKey, ArrivalKey)> {
-    let tip = effective_tip(pooled.max_fee_per_gas, pooled.max_priority_fee_per_gas, base_fee)?;
-    let (mut shortfall, mut tip_arrival, mut arrival) = (u128::MAX - tip, pooled.arrival, pooled.arrival);
-    if let Some(before) = worst {
-        let (tip_before, arrival_before) = before?;
-        let worse = (tip_before.shortfall, tip_before.arrival).max((shortfall, tip_arrival));
-        (shortfall, tip_arrival) = worse;
-        arrival = arrival.max(arrival_before.arrival);
-    }
-    let tip = TipKey { shortfall, arrival: tip_arrival, nonce: pooled.nonce, entry: id };
-    Some((tip, ArrivalKey { arrival, nonce: pooled.nonce, entry: id }))
+/// Where a transaction stands whose sender's earlier ones stand at `before`: `None` if it is the
+/// first, `Some(None)` if an earlier one cannot pay.
+fn standing_of(price: &Price, before: Option<Option<Standing>>, base_fee: Option<u128>) -> Option<Standing> {
+    let before = match before {
+        None => None,
+        Some(before) => Some(before?),
+    };
+    Some(Standing::behind(price.tip(base_fee)?, price.arrival, before))
 }

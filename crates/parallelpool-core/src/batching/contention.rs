@@ -3,8 +3,9 @@
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::builder::{Builder, Entry};
-use super::locations::{LocationId, Users};
+use super::builder::Builder;
+use super::locations::LocationId;
+use super::users::{Use, User, Users};
 use crate::access::{Access, AccessSet, Conflict, Field, Location};
 use crate::primitives::{Address, B256};
 
@@ -44,15 +45,15 @@ impl Builder {
     pub fn hottest_locations(&self, limit: usize) -> Vec<HotSpot> {
         let spots = self.contested().map(|(id, users)| {
             let name = self.locations.name(id);
-            let [readers, changers, writers] = users.counts.map(|count| count as usize);
-            let gas = users.users.iter().map(|user| self.entries[user.entry as usize].gas_used);
+            let [readers, changers, writers] = users.counts.by_class().map(|count| count as usize);
+            let gas = users.iter().map(|user| self.entries.row(user.entry).gas_used);
             HotSpot {
                 address: name.address,
                 field: Some(name.field),
                 readers,
                 changers,
                 writers,
-                queue: users.users.len(),
+                queue: users.len(),
                 waiting_gas: gas.fold(0, u64::saturating_add),
             }
         });
@@ -64,17 +65,17 @@ impl Builder {
     pub fn hottest_accounts(&self, limit: usize) -> Vec<HotSpot> {
         let mut accounts: HashMap<u32, HashMap<u32, usize, RandomState>, RandomState> = HashMap::default();
         for (_, users) in self.contested() {
-            for user in &users.users {
-                let used = &self.entries[user.entry as usize].uses[user.nth as usize];
+            for user in users.iter() {
+                let used = self.used_by(user);
                 let account = self.locations.account_of(used.location);
                 let strongest = accounts.entry(account).or_default().entry(user.entry).or_default();
-                *strongest = (*strongest).max(used.class as usize);
+                *strongest = (*strongest).max(used.class() as usize);
             }
         }
         let spots = accounts.iter().map(|(account, entries)| {
             let mut counts = [0_usize; 3];
             entries.values().for_each(|&strongest| counts[strongest] += 1);
-            let gas = entries.keys().map(|&id| self.entries[id as usize].gas_used);
+            let gas = entries.keys().map(|&id| self.entries.row(id).gas_used);
             HotSpot {
                 address: self.locations.address(*account),
                 field: None,
@@ -88,37 +89,37 @@ impl Builder {
         hottest(spots.collect(), limit)
     }
 
-    fn contested(&self) -> impl Iterator<Item = (LocationId, &Users)> {
+    fn used_by(&self, user: User) -> Use {
+        self.entries.uses[user.entry as usize][user.nth as usize]
+    }
+
+    fn contested(&self) -> impl Iterator<Item = (LocationId, Users<'_>)> {
         self.locations
             .touched()
             .map(|id| (id, self.locations.users(id)))
-            .filter(|(_, users)| users.is_contested() && users.users.iter().any(|user| user.nth != 0))
+            .filter(|(_, users)| users.counts.is_contested() && users.iter().any(|user| user.nth != 0))
     }
 
     /// Pooled transactions that `hash` must follow, each with one reason, the nearest in order
     /// first; `None` if it is not held or cannot pay. The order is that of the tips.
     pub fn dependencies_of(&self, hash: &B256, limit: usize) -> Option<Vec<Dependency>> {
-        let id = *self.by_hash.get(hash)?;
-        let entry = &self.entries[id as usize];
-        let (own, _) = entry.keys?;
+        let id = self.entries.find(hash)?;
+        let own = self.entries.tip_key(id)?;
         let mut met: HashSet<u32, RandomState> = HashSet::default();
         let mut found = Vec::new();
-        for used in &entry.uses {
+        for used in &self.entries.uses[id as usize] {
             let users = self.locations.users(used.location);
-            if users.users.len() < 2 || users.conflicting(used.class) == 0 {
+            if users.len() < 2 || users.counts.conflicting(used.class()) == 0 {
                 continue;
             }
-            for user in &users.users {
-                let other = &self.entries[user.entry as usize];
-                let theirs = &other.uses[user.nth as usize];
-                let Some((key, _)) = other.keys.filter(|(key, _)| *key < own) else { continue };
-                if theirs.class.conflicts_with(used.class) && met.insert(user.entry) {
+            for user in users.iter() {
+                let theirs = self.used_by(user);
+                let Some(key) = self.entries.tip_key(user.entry).filter(|key| *key < own) else { continue };
+                if theirs.class().conflicts_with(used.class()) && met.insert(user.entry) {
                     let location = self.locations.name(used.location);
-                    let conflict = Conflict { location, first: theirs.access, second: used.access };
-                    found.push((
-                        key,
-                        Dependency { dependent: *hash, dependency: other.pooled.hash, conflict },
-                    ));
+                    let conflict = Conflict { location, first: theirs.access(), second: used.access() };
+                    let dependency = self.entries.hash(user.entry);
+                    found.push((key, Dependency { dependent: *hash, dependency, conflict }));
                 }
             }
         }
@@ -135,7 +136,8 @@ impl Builder {
         for (location, kinds) in &access.accesses {
             let Some(id) = self.locations.find(location) else { continue };
             self.meet(&mut contention, &mut met, (id, *location, *kinds), limit, |other| {
-                other.pooled.hash != access.hash && Some(other.pooled.sender) != sender
+                let its_sender = self.locations.address(self.entries.row(other).sender);
+                self.entries.hash(other) != access.hash && Some(its_sender) != sender
             });
         }
         contention.transactions = met.len();
@@ -148,16 +150,15 @@ impl Builder {
         met: &mut HashSet<u32, RandomState>,
         (id, location, kinds): (LocationId, Location, Access),
         limit: usize,
-        is_other: impl Fn(&Entry) -> bool,
+        is_other: impl Fn(u32) -> bool,
     ) {
-        for user in &self.locations.users(id).users {
-            let other = &self.entries[user.entry as usize];
-            let theirs = other.uses[user.nth as usize].access;
-            if theirs.conflicts_with(kinds) && is_other(other) {
+        for user in self.locations.users(id).iter() {
+            let theirs = self.used_by(user).access();
+            if theirs.conflicts_with(kinds) && is_other(user.entry) {
                 met.insert(user.entry);
                 if contention.conflicts.len() < limit {
                     let conflict = Conflict { location, first: theirs, second: kinds };
-                    contention.conflicts.push((other.pooled.hash, conflict));
+                    contention.conflicts.push((self.entries.hash(user.entry), conflict));
                 }
             }
         }

@@ -8,25 +8,34 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Plan;
-use super::locations::Class;
+use super::users::Class;
 
 /// Conflicts listed per candidate as its dependencies, the latest: an observer behind a thousand
 /// credits would else name them all. `after` is whole.
 pub const MAX_DEPENDENCIES: usize = 256;
 
-/// What each candidate touches, by number of location.
+/// What a candidate's footprint does not show.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flags {
+    /// Runs behind the parallel batches.
+    pub(super) is_sequential: bool,
+    pub(super) is_known: bool,
+    /// Its first use is its sender's nonce, which others of the pool use too.
+    pub(super) has_nonce: bool,
+}
+
+/// What each candidate touches that others of the pool touch too, by number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Footprints {
     uses: Vec<(u32, Class)>,
     ends: Vec<u32>,
-    /// (runs in line, access is known)
-    flags: Vec<(bool, bool)>,
+    pub(super) flags: Vec<Flags>,
 }
 
 impl Footprints {
     pub(super) fn with_capacity(candidates: usize) -> Self {
         Self {
-            uses: Vec::with_capacity(candidates * 6),
+            uses: Vec::with_capacity(candidates * 2),
             ends: Vec::with_capacity(candidates),
             flags: Vec::with_capacity(candidates),
         }
@@ -37,15 +46,19 @@ impl Footprints {
     }
 
     /// Ends a candidate's footprint.
-    pub(super) fn close(&mut self, is_sequential: bool, is_known: bool) {
+    pub(super) fn close(&mut self) {
         self.ends.push(self.uses.len() as u32);
-        self.flags.push((is_sequential, is_known));
     }
 
-    /// A candidate's uses; the sender's nonce first if it runs in line.
+    /// A candidate's uses.
     pub(super) fn of(&self, candidate: usize) -> &[(u32, Class)] {
         let start = candidate.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.uses[start as usize..self.ends[candidate] as usize]
+    }
+
+    /// Of a candidate's uses the one of its sender's nonce, if others use that too.
+    pub(super) fn nonce_of(&self, candidate: usize) -> &[(u32, Class)] {
+        &self.of(candidate)[..usize::from(self.flags[candidate].has_nonce)]
     }
 
     /// Makes a candidate's use of a location one that commutes with nothing.
@@ -58,11 +71,11 @@ impl Footprints {
     }
 
     pub(super) fn is_sequential(&self, candidate: usize) -> bool {
-        self.flags[candidate].0
+        self.flags[candidate].is_sequential
     }
 
     pub(super) fn is_known(&self, candidate: usize) -> bool {
-        self.flags[candidate].1
+        self.flags[candidate].is_known
     }
 
     fn len(&self) -> usize {

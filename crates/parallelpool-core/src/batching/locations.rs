@@ -8,123 +8,37 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use smallvec::SmallVec;
+use hashbrown::hash_table::Entry;
 
+use super::purses::Purses;
+use super::users::{Class, Crowds, Row, Use, User, Users};
 use crate::access::{Access, Field, Location};
 use crate::primitives::{Address, U256};
-
-/// How an access bears on others of the same location. Two accesses conflict unless both are
-/// reads or both are changes of a balance that nobody looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Class {
-    /// Commutes with reads.
-    #[default]
-    Read,
-    /// Credits and debits: commutes with its like.
-    Delta,
-    /// Commutes with nothing.
-    Write,
-}
-
-impl Class {
-    pub(super) fn of(access: Access) -> Self {
-        if access.conflicts_with(access) {
-            Self::Write
-        } else if access.has(Access::READ) {
-            Self::Read
-        } else {
-            Self::Delta
-        }
-    }
-
-    /// Of one who does both.
-    pub(super) fn with(self, other: Self) -> Self {
-        if self == other { self } else { Self::Write }
-    }
-
-    pub(super) fn conflicts_with(self, other: Self) -> bool {
-        self != other || self == Self::Write
-    }
-}
 
 /// Dense number of a location.
 pub(super) type LocationId = u32;
 /// Dense number of an account.
 pub(super) type AccountId = u32;
 
-/// One access of one pooled transaction.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Use {
-    pub(super) location: LocationId,
-    /// Where the transaction stands among the location's users.
-    pub(super) place: u32,
-    pub(super) access: Access,
-    pub(super) class: Class,
-}
-
-/// One who touches a location.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct User {
-    pub(super) entry: u32,
-    /// Which of the entry's uses this is.
-    pub(super) nth: u32,
-}
-
-/// What the pool does with one location.
-#[derive(Debug, Default)]
-pub(super) struct Users {
-    pub(super) users: SmallVec<[User; 1]>,
-    /// How many of them, by [`Class`].
-    pub(super) counts: [u32; 3],
-    account: AccountId,
-}
-
-impl Users {
-    /// Whether some two of them conflict.
-    pub(super) fn is_contested(&self) -> bool {
-        let [reads, deltas, writes] = self.counts;
-        writes > 0 && self.users.len() > 1 || reads > 0 && deltas > 0
-    }
-
-    /// Whether a plan must look at it: some two conflict, or may empty one purse together.
-    fn is_shared(&self) -> bool {
-        self.is_contested() || self.counts[Class::Delta as usize] > 1
-    }
-
-    /// How many of them an access of `class` conflicts with.
-    pub(super) fn conflicting(&self, class: Class) -> u32 {
-        let [reads, deltas, writes] = self.counts;
-        match class {
-            Class::Read => deltas + writes,
-            Class::Delta => reads + writes,
-            Class::Write => reads + deltas + writes,
-        }
-    }
-}
-
 #[derive(Debug)]
-struct AccountEntry {
+struct Account {
     address: Address,
     /// Accesses to it or one of its slots, and debits; at zero the number is free.
     references: u32,
-    /// What it has at the head, once asked for.
-    balance: Option<U256>,
-    /// What all pooled transactions together may need from it: escrow's running sum, and how often
-    /// it is to be cut at 256 bits.
-    needed: U256,
-    overflows: u32,
 }
 
-/// Whether an account can pay for all that the pool may need from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Solvency {
-    /// Something changed since it was looked at.
-    #[default]
-    Unchecked,
-    /// For all, so for any part of them.
-    Solvent,
-    /// Not for all.
-    Short,
+/// A slot's full key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    account: AccountId,
+    index: U256,
+}
+
+impl Hash for Slot {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u32(self.account);
+        self.index.as_limbs().iter().for_each(|limb| state.write_u64(*limb));
+    }
 }
 
 const FIELDS: u32 = 3;
@@ -133,17 +47,17 @@ const FIELDS: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Locations {
     hasher: RandomState,
-    accounts: Vec<AccountEntry>,
+    accounts: Vec<Account>,
     account_table: HashTable<AccountId>,
     free_accounts: Vec<AccountId>,
     /// Nonce, balance and code of account `n` at `3 n`.
-    fields: Vec<Users>,
-    slots: Vec<Users>,
-    slot_names: Vec<U256>,
+    fields: Vec<Row>,
+    slot_names: Vec<Slot>,
+    slots: Vec<Row>,
     slot_table: HashTable<u32>,
     free_slots: Vec<u32>,
-    /// By account, apart from the rest of it: looked at for every debit.
-    solvency: Vec<Solvency>,
+    crowds: Crowds,
+    purses: Purses,
     /// A bit for each field and slot: whether several use it, other than by reading alone. Only such
     /// uses matter to a plan.
     shared_fields: Vec<u64>,
@@ -157,37 +71,32 @@ impl Locations {
     /// The account's number; it is kept as long as something refers to it.
     pub(super) fn intern(&mut self, address: &Address) -> AccountId {
         let hash = self.hasher.hash_one(address);
-        let accounts = &self.accounts;
-        if let Some(&found) = self.account_table.find(hash, |&id| accounts[id as usize].address == *address) {
-            return found;
-        }
-        let fresh = AccountEntry {
-            address: *address,
-            references: 0,
-            balance: None,
-            needed: U256::ZERO,
-            overflows: 0,
+        let (accounts, hasher) = (&self.accounts, &self.hasher);
+        let entry = self.account_table.entry(
+            hash,
+            |&id| accounts[id as usize].address == *address,
+            |&id| hasher.hash_one(accounts[id as usize].address),
+        );
+        let vacant = match entry {
+            Entry::Occupied(found) => return *found.get(),
+            Entry::Vacant(vacant) => vacant,
         };
+        let fresh = Account { address: *address, references: 0 };
         let id = match self.free_accounts.pop() {
             Some(id) => {
                 self.accounts[id as usize] = fresh;
-                self.solvency[id as usize] = Solvency::Unchecked;
                 id
             }
             None => {
                 self.accounts.push(fresh);
-                self.fields.resize_with(self.accounts.len() * FIELDS as usize, Users::default);
-                self.solvency.push(Solvency::Unchecked);
+                let count = self.accounts.len();
+                self.fields.resize(count * FIELDS as usize, Row::default());
                 self.shared_fields.resize(self.fields.len().div_ceil(64), 0);
-                (self.accounts.len() - 1) as u32
+                self.purses.cover(count);
+                (count - 1) as u32
             }
         };
-        for field in 0..FIELDS {
-            self.fields[(id * FIELDS + field) as usize].account = id;
-        }
-        let (accounts, hasher) = (&self.accounts, &self.hasher);
-        self.account_table
-            .insert_unique(hash, id, |&other| hasher.hash_one(accounts[other as usize].address));
+        vacant.insert(id);
         id
     }
 
@@ -197,40 +106,32 @@ impl Locations {
             Field::Nonce => account * FIELDS,
             Field::Balance => account * FIELDS + 1,
             Field::Code => account * FIELDS + 2,
-            Field::Storage(slot) => FIRST_SLOT + self.intern_slot(account, slot),
+            Field::Storage(index) => FIRST_SLOT + self.intern_slot(Slot { account, index }),
         }
     }
 
-    fn intern_slot(&mut self, account: AccountId, slot: U256) -> u32 {
-        let hash = slot_hash(&self.hasher, account, &slot);
-        if let Some(found) = self.find_slot(hash, account, &slot) {
-            return found;
-        }
-        let fresh = Users { account, ..Users::default() };
+    fn intern_slot(&mut self, slot: Slot) -> u32 {
+        let hash = self.hasher.hash_one(slot);
+        let (names, hasher) = (&self.slot_names, &self.hasher);
+        let is_it = |&id: &u32| names[id as usize] == slot;
+        let vacant = match self.slot_table.entry(hash, is_it, |&id| hasher.hash_one(names[id as usize])) {
+            Entry::Occupied(found) => return *found.get(),
+            Entry::Vacant(vacant) => vacant,
+        };
         let id = match self.free_slots.pop() {
             Some(id) => {
-                self.slots[id as usize] = fresh;
                 self.slot_names[id as usize] = slot;
                 id
             }
             None => {
-                self.slots.push(fresh);
+                self.slots.push(Row::default());
                 self.slot_names.push(slot);
                 self.shared_slots.resize(self.slots.len().div_ceil(64), 0);
                 (self.slots.len() - 1) as u32
             }
         };
-        let (slots, names, hasher) = (&self.slots, &self.slot_names, &self.hasher);
-        self.slot_table.insert_unique(hash, id, |&other| {
-            slot_hash(hasher, slots[other as usize].account, &names[other as usize])
-        });
+        vacant.insert(id);
         id
-    }
-
-    fn find_slot(&self, hash: u64, account: AccountId, slot: &U256) -> Option<u32> {
-        let is_it =
-            |&id: &u32| self.slots[id as usize].account == account && self.slot_names[id as usize] == *slot;
-        self.slot_table.find(hash, is_it).copied()
     }
 
     /// The number of an account, if the pool touches it.
@@ -246,41 +147,45 @@ impl Locations {
             Field::Nonce => Some(account * FIELDS),
             Field::Balance => Some(account * FIELDS + 1),
             Field::Code => Some(account * FIELDS + 2),
-            Field::Storage(slot) => {
-                let hash = slot_hash(&self.hasher, account, &slot);
-                self.find_slot(hash, account, &slot).map(|id| FIRST_SLOT + id)
+            Field::Storage(index) => {
+                let slot = Slot { account, index };
+                let found = self
+                    .slot_table
+                    .find(self.hasher.hash_one(slot), |&id| self.slot_names[id as usize] == slot);
+                found.map(|id| FIRST_SLOT + id)
             }
         }
     }
 
-    /// Who touches a location.
-    pub(super) fn users(&self, id: LocationId) -> &Users {
-        if id >= FIRST_SLOT { &self.slots[(id - FIRST_SLOT) as usize] } else { &self.fields[id as usize] }
+    fn row(&self, id: LocationId) -> Row {
+        match id.checked_sub(FIRST_SLOT) {
+            Some(slot) => self.slots[slot as usize],
+            None => self.fields[id as usize],
+        }
     }
 
-    fn users_mut(&mut self, id: LocationId) -> &mut Users {
-        if id >= FIRST_SLOT {
-            &mut self.slots[(id - FIRST_SLOT) as usize]
-        } else {
-            &mut self.fields[id as usize]
-        }
+    /// Who touches a location.
+    pub(super) fn users(&self, id: LocationId) -> Users<'_> {
+        self.crowds.users(self.row(id))
     }
 
     /// What a number stands for.
     pub(super) fn name(&self, id: LocationId) -> Location {
-        let users = self.users(id);
         let field = match (id.checked_sub(FIRST_SLOT), id % FIELDS) {
-            (Some(slot), _) => Field::Storage(self.slot_names[slot as usize]),
+            (Some(slot), _) => Field::Storage(self.slot_names[slot as usize].index),
             (None, 0) => Field::Nonce,
             (None, 1) => Field::Balance,
             (None, _) => Field::Code,
         };
-        Location { address: self.address(users.account), field }
+        Location { address: self.address(self.account_of(id)), field }
     }
 
     /// The account that a location belongs to.
     pub(super) fn account_of(&self, id: LocationId) -> AccountId {
-        self.users(id).account
+        match id.checked_sub(FIRST_SLOT) {
+            Some(slot) => self.slot_names[slot as usize].account,
+            None => id / FIELDS,
+        }
     }
 
     /// The address of an account.
@@ -288,27 +193,37 @@ impl Locations {
         self.accounts[account as usize].address
     }
 
-    /// Enters a user; returns its place.
-    pub(super) fn enter(&mut self, location: LocationId, user: User, class: Class) -> u32 {
-        let users = self.users_mut(location);
-        users.counts[class as usize] += 1;
-        users.users.push(user);
-        let (place, account, is_shared) = (users.users.len() as u32 - 1, users.account, users.is_shared());
+    /// Enters a user of a location of `account`.
+    pub(super) fn enter(&mut self, account: AccountId, field: Field, user: User, access: Access) -> Use {
+        let location = self.locate(account, field);
         self.accounts[account as usize].references += 1;
-        self.set_shared(location, is_shared);
-        place
+        let row = match location.checked_sub(FIRST_SLOT) {
+            Some(slot) => &mut self.slots[slot as usize],
+            None => &mut self.fields[location as usize],
+        };
+        let place = self.crowds.enter(row, user, Class::of(access));
+        let row = *row;
+        self.note_shared(location, row);
+        Use::new(location, place, access)
     }
 
     /// Takes a user out; returns who stands at its place now.
-    pub(super) fn leave(&mut self, used: &Use) -> Option<User> {
-        let users = self.users_mut(used.location);
-        users.counts[used.class as usize] -= 1;
-        users.users.swap_remove(used.place as usize);
-        let moved = users.users.get(used.place as usize).copied();
-        let (account, is_left, is_shared) = (users.account, users.users.is_empty(), users.is_shared());
-        self.set_shared(used.location, is_shared);
-        if let (true, Some(id)) = (is_left, used.location.checked_sub(FIRST_SLOT)) {
-            let hash = slot_hash(&self.hasher, account, &self.slot_names[id as usize]);
+    pub(super) fn leave(&mut self, used: Use) -> Option<User> {
+        let account = self.account_of(used.location);
+        let slot = used.location.checked_sub(FIRST_SLOT);
+        let row = match slot {
+            Some(slot) => &mut self.slots[slot as usize],
+            None => &mut self.fields[used.location as usize],
+        };
+        let was_crowd = row.crowd().is_some();
+        let moved = self.crowds.leave(row, used);
+        let row = *row;
+        if was_crowd {
+            let is_shared = self.crowds.is_shared(row);
+            self.set_shared(used.location, is_shared);
+        }
+        if let (true, Some(id)) = (row.is_empty(), slot) {
+            let hash = self.hasher.hash_one(self.slot_names[id as usize]);
             if let Ok(entry) = self.slot_table.find_entry(hash, |&other| other == id) {
                 entry.remove();
             }
@@ -336,6 +251,14 @@ impl Locations {
         }
     }
 
+    /// One user alone shares with nobody, and its bit is as it was.
+    fn note_shared(&mut self, id: LocationId, row: Row) {
+        if row.crowd().is_some() {
+            let is_shared = self.crowds.is_shared(row);
+            self.set_shared(id, is_shared);
+        }
+    }
+
     fn set_shared(&mut self, id: LocationId, is_shared: bool) {
         let (bits, at) = match id.checked_sub(FIRST_SLOT) {
             Some(slot) => (&mut self.shared_slots, slot),
@@ -357,62 +280,37 @@ impl Locations {
 
     /// Adds to what the pool may need from an account, which stays known until [`Self::give_back`].
     pub(super) fn need(&mut self, account: AccountId, wei: U256) {
-        let held = &mut self.accounts[account as usize];
-        let (sum, overflow) = held.needed.overflowing_add(wei);
-        held.needed = sum;
-        held.overflows += u32::from(overflow);
-        held.references += 1;
-        self.solvency[account as usize] = Solvency::Unchecked;
+        self.purses.need(account, wei);
+        self.refer(account);
     }
 
     /// Undoes one [`Self::need`].
     pub(super) fn give_back(&mut self, account: AccountId, wei: U256) {
-        let held = &mut self.accounts[account as usize];
-        let (sum, overflow) = held.needed.overflowing_sub(wei);
-        held.needed = sum;
-        held.overflows -= u32::from(overflow);
-        self.solvency[account as usize] = Solvency::Unchecked;
+        self.purses.give_back(account, wei);
         self.release(account);
     }
 
-    /// Whether the account can pay for the whole pool; asks what it has once per head.
+    /// Whether a debited account cannot pay for the whole pool; asks what it has once per head.
     pub(super) fn is_short<E>(
         &mut self,
         account: AccountId,
         ask: &mut impl FnMut(&Address) -> Result<U256, E>,
     ) -> Result<bool, E> {
-        let known = &mut self.solvency[account as usize];
-        if *known == Solvency::Unchecked {
-            let held = &mut self.accounts[account as usize];
-            let balance = match held.balance {
-                Some(balance) => balance,
-                None => *held.balance.insert(ask(&held.address)?),
-            };
-            let is_short = held.overflows > 0 || held.needed > balance;
-            *known = if is_short { Solvency::Short } else { Solvency::Solvent };
-        }
-        Ok(*known == Solvency::Short)
+        let accounts = &self.accounts;
+        self.purses.is_short(account, || ask(&accounts[account as usize].address))
     }
 
     /// What an account has that [`Self::is_short`] was asked about.
     pub(super) fn balance(&self, account: AccountId) -> U256 {
-        self.accounts[account as usize].balance.unwrap_or_default()
+        self.purses.balance(account)
     }
 
     /// Balances must be asked for again: of `changed` accounts, or of all.
     pub(super) fn forget_balances(&mut self, changed: Option<&[Address]>) {
-        match changed {
-            Some(changed) => {
-                for address in changed {
-                    if let Some(account) = self.find_account(address) {
-                        self.accounts[account as usize].balance = None;
-                        self.solvency[account as usize] = Solvency::Unchecked;
-                    }
-                }
-            }
-            None => {
-                self.accounts.iter_mut().for_each(|account| account.balance = None);
-                self.solvency.fill(Solvency::Unchecked);
+        let Some(changed) = changed else { return self.purses.forget_balances() };
+        for address in changed {
+            if let Some(account) = self.find_account(address) {
+                self.purses.forget_balance(account);
             }
         }
     }
@@ -423,8 +321,12 @@ impl Locations {
         self.account_table
             .reserve(2 * transactions, |&other| hasher.hash_one(accounts[other as usize].address));
         self.accounts.reserve(2 * transactions);
-        self.solvency.reserve(2 * transactions);
         self.fields.reserve(2 * FIELDS as usize * transactions);
+        let (names, hasher) = (&self.slot_names, &self.hasher);
+        self.slot_table.reserve(2 * transactions, |&other| hasher.hash_one(names[other as usize]));
+        self.slot_names.reserve(2 * transactions);
+        self.slots.reserve(2 * transactions);
+        self.purses.reserve(2 * transactions);
     }
 
     /// One more than the greatest number of an account.
@@ -432,42 +334,48 @@ impl Locations {
         self.accounts.len()
     }
 
-    /// Where a location has its cell in a table over all of them.
-    pub(super) fn cell(&self, id: LocationId) -> usize {
-        if id >= FIRST_SLOT { self.fields.len() + (id - FIRST_SLOT) as usize } else { id as usize }
+    /// The number of an account's balance.
+    pub(super) fn balance_of(&self, account: AccountId) -> LocationId {
+        account * FIELDS + 1
+    }
+
+    /// Where a location that several use has its cell in a table over all such.
+    pub(super) fn cell(&self, id: LocationId) -> Option<u32> {
+        self.row(id).crowd()
     }
 
     /// How many cells such a table has.
     pub(super) fn cells(&self) -> usize {
-        self.fields.len() + self.slots.len()
+        self.crowds.numbers()
     }
 
     /// Whether every number is in use exactly if something refers to it.
     #[cfg(test)]
     pub(super) fn is_tidy(&self) -> bool {
         let used = self.accounts.iter().filter(|account| account.references > 0).count();
-        let slots = self.slots.iter().filter(|slot| !slot.users.is_empty()).count();
+        let rows = || self.fields.iter().chain(&self.slots);
+        let slots = self.slots.iter().filter(|row| !row.is_empty()).count();
+        let crowds = rows().filter(|row| row.crowd().is_some()).count();
+        let ids =
+            (0..self.fields.len() as u32).chain((0..self.slots.len() as u32).map(|slot| slot + FIRST_SLOT));
         used == self.account_table.len()
             && used + self.free_accounts.len() == self.accounts.len()
             && slots == self.slot_table.len()
             && slots + self.free_slots.len() == self.slots.len()
+            && crowds == self.crowds.in_use()
+            && ids.into_iter().all(|id| self.is_shared(id) == self.crowds.is_shared(self.row(id)))
+    }
+
+    /// How many accounts are debited.
+    #[cfg(test)]
+    pub(super) fn debited(&self) -> usize {
+        self.purses.in_use()
     }
 
     /// All locations that somebody touches.
     pub(super) fn touched(&self) -> impl Iterator<Item = LocationId> + '_ {
-        let fields = 0..self.fields.len() as u32;
-        let slots = (0..self.slots.len() as u32).map(|slot| slot + FIRST_SLOT);
-        fields.chain(slots).filter(|&id| !self.users(id).users.is_empty())
+        let used = |(at, row): (usize, &Row)| (!row.is_empty()).then_some(at as u32);
+        let fields = self.fields.iter().enumerate().filter_map(used);
+        fields.chain(self.slots.iter().enumerate().filter_map(used).map(|slot| slot + FIRST_SLOT))
     }
-}
-
-fn slot_hash(hasher: &RandomState, account: AccountId, slot: &U256) -> u64 {
-    struct Key<'a>(AccountId, &'a U256);
-    impl Hash for Key<'_> {
-        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-            state.write_u32(self.0);
-            self.1.as_limbs().iter().for_each(|limb| state.write_u64(*limb));
-        }
-    }
-    hasher.hash_one(Key(account, slot))
 }

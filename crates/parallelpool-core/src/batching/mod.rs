@@ -8,7 +8,11 @@
 //! The way through this module:
 //!
 //! ```text
-//! builder      deltas in; entries, sender chains, price order   (locations, order)
+//! builder      deltas in; kept as
+//!   entries      the transactions' columns
+//!   chains       each sender's nonces
+//!   locations    who touches what      (users), who may need what (purses)
+//!   order        who is wanted first   (sorted)
 //! select       which ones, under budgets and exclusions
 //! arrange      the level of each one; escrow by running sums
 //! cut          levels into batches, and which follow which
@@ -20,12 +24,17 @@
 mod adaptive;
 mod arrange;
 mod builder;
+mod chains;
 mod contention;
 mod cut;
+mod entries;
 mod graph;
 mod locations;
 mod order;
+mod purses;
 mod select;
+mod sorted;
+mod users;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -5,6 +5,8 @@
 //! senders' next transactions would give, without the heap; and a change moves only the later
 //! nonces of its own sender.
 
+use super::sorted::Key;
+
 /// Which transactions are wanted first, and how a chosen set is arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strategy {
@@ -41,21 +43,58 @@ impl Strategy {
     }
 }
 
+/// Wei per gas, by 64 bits: a table of it has no gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Wei {
+    high: u64,
+    low: u64,
+}
+
+impl From<u128> for Wei {
+    fn from(wei: u128) -> Self {
+        Self { high: (wei >> 64) as u64, low: wei as u64 }
+    }
+}
+
+impl From<Wei> for u128 {
+    fn from(wei: Wei) -> Self {
+        Self::from(wei.high) << 64 | Self::from(wei.low)
+    }
+}
+
+/// Which transaction a key belongs to, and which of the keys that it has had this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp {
+    pub(super) entry: u32,
+    pub(super) version: u32,
+}
+
 /// Ascending: the better tip, then the earlier arrival, then the lower nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TipKey {
     /// `u128::MAX` less the least effective tip up to this nonce.
-    pub(super) shortfall: u128,
+    pub(super) shortfall: Wei,
     /// Of the transaction with that tip.
     pub(super) arrival: u64,
     pub(super) nonce: u64,
-    pub(super) entry: u32,
+    pub(super) stamp: Stamp,
 }
 
 impl TipKey {
     /// Least effective tip of the sender's transactions up to this one.
     pub(super) fn tip(&self) -> u128 {
-        u128::MAX - self.shortfall
+        u128::MAX - u128::from(self.shortfall)
+    }
+}
+
+impl Key for TipKey {
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn prefix(&self) -> u64 {
+        // Who pays 2^64 wei per gas or more is told apart by the whole.
+        if self.shortfall.high == u64::MAX { self.shortfall.low } else { 0 }
     }
 }
 
@@ -65,7 +104,47 @@ pub(super) struct ArrivalKey {
     /// The latest up to this nonce.
     pub(super) arrival: u64,
     pub(super) nonce: u64,
-    pub(super) entry: u32,
+    pub(super) stamp: Stamp,
+}
+
+impl Key for ArrivalKey {
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn prefix(&self) -> u64 {
+        self.arrival
+    }
+}
+
+/// Where a transaction stands in both orders, by its own price and its sender's before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Standing {
+    /// As [`TipKey::shortfall`].
+    pub(super) shortfall: Wei,
+    /// As [`TipKey::arrival`].
+    pub(super) tip_arrival: u64,
+    /// As [`ArrivalKey::arrival`].
+    pub(super) arrival: u64,
+}
+
+impl Standing {
+    /// Of one that pays `tip` and follows one that stands at `before`.
+    pub(super) fn behind(tip: u128, arrival: u64, before: Option<Self>) -> Self {
+        let own = Self { shortfall: (u128::MAX - tip).into(), tip_arrival: arrival, arrival };
+        let Some(before) = before else { return own };
+        let (shortfall, tip_arrival) =
+            (before.shortfall, before.tip_arrival).max((own.shortfall, own.tip_arrival));
+        Self { shortfall, tip_arrival, arrival: arrival.max(before.arrival) }
+    }
+
+    pub(super) fn tip_key(self, nonce: u64, stamp: Stamp) -> TipKey {
+        TipKey { shortfall: self.shortfall, arrival: self.tip_arrival, nonce, stamp }
+    }
+
+    pub(super) fn arrival_key(self, nonce: u64, stamp: Stamp) -> ArrivalKey {
+        ArrivalKey { arrival: self.arrival, nonce, stamp }
+    }
 }
 
 /// What the producer earns per gas; `None` where the fee cap is below the base fee.

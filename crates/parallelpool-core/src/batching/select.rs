@@ -7,8 +7,10 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use super::builder::{Builder, Entry};
+use super::builder::Builder;
+use super::entries::Entry;
 use super::order::{Strategy, TipKey};
+use super::users::Use;
 use super::{Plan, arrange, cut};
 use crate::access::Location;
 use crate::primitives::{Address, B256, U256};
@@ -90,15 +92,14 @@ struct Budget {
 
 impl Budget {
     fn take(&mut self, entry: &Entry) -> bool {
-        let pooled = &entry.pooled;
-        let fits = pooled.gas_limit <= self.gas
-            && pooled.blob_gas <= self.blob_gas
-            && pooled.size <= self.bytes
+        let fits = entry.gas_limit <= self.gas
+            && entry.blob_gas <= self.blob_gas
+            && entry.size <= self.bytes
             && self.transactions > 0;
         if fits {
-            self.gas -= pooled.gas_limit;
-            self.blob_gas -= pooled.blob_gas;
-            self.bytes -= pooled.size;
+            self.gas -= entry.gas_limit;
+            self.blob_gas -= entry.blob_gas;
+            self.bytes -= entry.size;
             self.transactions -= 1;
         }
         fits
@@ -126,13 +127,19 @@ impl Builder {
         selection: &Selection,
         balance: impl FnMut(&Address) -> Result<U256, E>,
     ) -> Result<Plan, E> {
-        let build = self.scratch.begin(self.entries.len(), &self.locations);
+        let build = self.scratch.begin(self.entries.numbers(), &self.locations);
         let mut choice = self.choose(selection, build);
         let mut scratch = std::mem::take(&mut self.scratch);
         arrange::rank(selection.strategy, &self.entries, &mut choice.ids, &self.locations, &mut scratch);
         let fee_account = arrange::contested_fee_account(&self.locations, selection.beneficiary);
         let mut chosen = arrange::gather(&self.entries, &choice.ids, &self.locations, fee_account);
-        let levels = arrange::levels(&mut chosen, &mut self.locations, &mut scratch, balance);
+        let levels = arrange::levels(
+            &mut chosen,
+            (&self.entries, &choice.ids),
+            &mut self.locations,
+            &mut scratch,
+            balance,
+        );
         self.scratch = scratch;
         let batches = cut::cut(&chosen, &levels?, selection);
         Ok(Plan {
@@ -158,10 +165,10 @@ impl Builder {
             passed_over: 0,
         };
         if selection.strategy == Strategy::Fifo {
-            let tip_of = |id: u32| self.entries[id as usize].keys.map_or(0, |(tip, _)| tip.tip());
-            for key in &self.by_arrival {
-                let pays = tip_of(key.entry) >= selection.min_tip;
-                if !self.consider(&mut choice, &mut scratch, selection, key.entry, pays) {
+            for key in self.by_arrival.iter(self.entries.versions()) {
+                let id = key.stamp.entry;
+                let pays = self.pays(id, selection.min_tip);
+                if !self.consider(&mut choice, &mut scratch, selection, id, pays) {
                     break;
                 }
             }
@@ -170,14 +177,14 @@ impl Builder {
             let at_another_fee = selection.base_fee.filter(|base_fee| *base_fee != self.base_fee);
             let keys: Box<dyn Iterator<Item = TipKey> + '_> = match at_another_fee {
                 Some(base_fee) => Box::new(self.tips_at(base_fee).into_iter()),
-                None => Box::new(self.by_tip.iter().copied()),
+                None => Box::new(self.by_tip.iter(self.entries.versions())),
             };
             for key in keys {
                 if key.tip() < selection.min_tip {
                     choice.withheld = true;
                     break;
                 }
-                if !self.consider(&mut choice, &mut scratch, selection, key.entry, true) {
+                if !self.consider(&mut choice, &mut scratch, selection, key.stamp.entry, true) {
                     break;
                 }
             }
@@ -193,18 +200,23 @@ impl Builder {
             return;
         }
         let mut share = selection.max_gas / selection.overdue_share.max(1);
-        for key in &self.by_arrival {
-            let entry = &self.entries[key.entry as usize];
+        for key in self.by_arrival.iter(self.entries.versions()) {
+            let id = key.stamp.entry;
+            let entry = self.entries.row(id);
             let is_overdue = self.heads.saturating_sub(entry.since) >= selection.max_wait;
-            if !is_overdue || (entry.pooled.gas_limit > share && !choice.ids.is_empty()) {
+            if !is_overdue || (entry.gas_limit > share && !choice.ids.is_empty()) {
                 break;
             }
-            let pays = entry.keys.is_some_and(|(tip, _)| tip.tip() >= selection.min_tip);
-            if !self.consider(choice, scratch, selection, key.entry, pays) {
+            let pays = self.pays(id, selection.min_tip);
+            if !self.consider(choice, scratch, selection, id, pays) {
                 break;
             }
-            share = share.saturating_sub(entry.pooled.gas_limit);
+            share = share.saturating_sub(entry.gas_limit);
         }
+    }
+
+    fn pays(&self, id: u32, min_tip: u128) -> bool {
+        self.entries.tip_key(id).is_some_and(|key| key.tip() >= min_tip)
     }
 
     /// Takes an entry or passes it over; false once nothing more can be taken.
@@ -216,18 +228,17 @@ impl Builder {
         id: u32,
         pays: bool,
     ) -> bool {
-        let entry = &self.entries[id as usize];
+        let entry = self.entries.row(id);
         if scratch.chosen[id as usize] == choice.build {
             return true;
         }
-        if !selection.senders.is_empty() && !selection.senders.contains(&entry.pooled.sender) {
+        if !selection.senders.is_empty() && !selection.senders.contains(&self.locations.address(entry.sender))
+        {
             return true;
         }
         let passed = &mut scratch.passed[entry.sender as usize];
-        let fits = *passed != choice.build
-            && pays
-            && !self.is_excluded(selection, entry)
-            && choice.budget.take(entry);
+        let fits =
+            *passed != choice.build && pays && !self.is_excluded(selection, id) && choice.budget.take(entry);
         if fits {
             scratch.chosen[id as usize] = choice.build;
             choice.ids.push(id);
@@ -239,19 +250,21 @@ impl Builder {
         choice.passed_over < PATIENCE && !choice.budget.is_spent()
     }
 
-    fn is_excluded(&self, selection: &Selection, entry: &Entry) -> bool {
-        if selection.exclude_transactions.contains(&entry.pooled.hash) {
+    fn is_excluded(&self, selection: &Selection, id: u32) -> bool {
+        if !selection.exclude_transactions.is_empty()
+            && selection.exclude_transactions.contains(&self.entries.hash(id))
+        {
             return true;
         }
         if selection.exclude_addresses.is_empty() && selection.exclude_locations.is_empty() {
             return false;
         }
-        let touches = |used: &super::locations::Use| {
+        let touches = |used: &Use| {
             let account = self.locations.account_of(used.location);
             selection.exclude_addresses.contains(&self.locations.address(account))
                 || !selection.exclude_locations.is_empty()
                     && selection.exclude_locations.contains(&self.locations.name(used.location))
         };
-        !entry.is_known || entry.uses.iter().any(touches)
+        !self.entries.row(id).is_known || self.entries.uses[id as usize].iter().any(touches)
     }
 }

@@ -157,7 +157,7 @@ fn add_debit(set: &mut AccessSet, pattern: &Pattern, call: &Call<'_>) -> Result<
     let Some(address) = pattern.account.account(call)? else { return Ok(()) };
     match pattern.debit.as_ref().map(|term| term.evaluate(call)).transpose()?.flatten() {
         Some(amount) => {
-            let debit = set.debits.entry(address).or_insert(U256::ZERO);
+            let debit = set.debits.get_or_insert(address, U256::ZERO);
             *debit = debit.saturating_add(amount);
         }
         None => set.add(address, Field::Balance, Access::READ),

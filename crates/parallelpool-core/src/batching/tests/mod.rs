@@ -2,6 +2,7 @@
 
 mod choice;
 mod incremental;
+mod tables;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
