@@ -93,7 +93,8 @@ impl ReadLog {
         address: Address,
     ) -> Option<AccountId> {
         const FIRST: usize = 4;
-        self.accounts.iter().take(FIRST).map(|read| read.id).find(|id| memory.address(*id) == address)
+        let key = address.into();
+        self.accounts.iter().take(FIRST).map(|read| read.id).find(|id| memory.has_key(*id, key))
     }
 
     /// Everything that was read must be the same: what a refusal rests on, and all before EIP-161.
