@@ -6,7 +6,6 @@ In this process and without network, journal or state store: accounts come from 
 transaction has a sender of its own, the dearest case for memory and for heads.
 """
 
-import gc
 import os
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from config.schema import TxPoolConfig
 from parallelpool import _core
+from parallelpool.garbage import GarbageWatch
 from parallelpool.pool import TxPool
 from parallelpool.transaction import Rules, Transaction
 from parallelpool.validation import EMPTY_CODE_HASH
@@ -91,17 +91,17 @@ class RichChain:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The pool at one size."""
+    """The pool at one size. All times are processor time of the thread: nothing here waits for anything."""
 
     pooled: int
     admission_us: float
-    """Processor time for each transaction since the point before."""
+    """For each transaction since the point before; with what other threads do meanwhile."""
     slowest_group_ms: float
-    """Longest call with `GROUP` transactions, wall time; collections of garbage included."""
+    """Longest call with `GROUP` transactions; collections of garbage included, as the daemon has them."""
     resident_bytes: int
-    """For each pooled transaction, its bytes and the decoded form included."""
+    """For each transaction since the point before, its bytes and the decoded form included."""
     reset_ms: list[float]
-    """Heads with a block of a thousand pooled transactions each, wall time."""
+    """Heads with a block of a thousand pooled transactions each."""
     best_first_ms: float
     """The first thousand of the best, right after a head."""
     underpriced_ms: float
@@ -109,14 +109,20 @@ class Point:
 
 
 def measure(sizes: Sequence[int], *, seed: int) -> list[dict[str, Any]]:
-    """One point for each size, ascending, of one pool that grows."""
+    """
+    One point for each size, ascending, of one pool that grows.
+
+    What the process takes once is not counted: another pool of the smallest size is filled first, and kept.
+    """
     core = _core.Chain.open(_core.dev_genesis(), None, _core.Workers(1))
     chain = RichChain(core.rules_at(0, 0))
     limits = TxPoolConfig(globalslots=2 * max(sizes), globalqueue=1)
-    pool = TxPool(limits, chain, lambda event: None)
     workers = _core.Workers(0)
-    gc.collect()
-    gc.freeze()
+    garbage = GarbageWatch()
+    garbage.begin()
+    warm = TxPool(limits, chain, lambda event: None)
+    _admit(warm, _transactions(workers, seed - 1, 0, sizes[0]), garbage)
+    pool = TxPool(limits, chain, lambda event: None)
     before = _resident()
     points: list[Point] = []
     made = 0
@@ -124,22 +130,26 @@ def measure(sizes: Sequence[int], *, seed: int) -> list[dict[str, Any]]:
         growth = size - len(pool)
         transactions = _transactions(workers, seed, made, growth)
         made += growth
-        admission_us, slowest_ms = _admit(pool, transactions)
-        resident = (_resident() - before) // len(pool)
+        admission_us, slowest_ms = _admit(pool, transactions, garbage)
+        resident = _resident() - before
+        before += resident
         spent = [_head(pool, chain, transactions[start : start + MINED]) for start in (0, MINED)][
             : growth // MINED
         ]
-        began = time.perf_counter()
+        began = time.thread_time()
         best = pool.pending_best(chain.next_base_fee())
         for _ in range(min(1_000, len(pool))):
             next(best)
-        best_ms = (time.perf_counter() - began) * 1e3
-        began = time.perf_counter()
+        best_ms = (time.thread_time() - began) * 1e3
+        began = time.thread_time()
         prices = pool._holdings.index.prices
         prices.take_cheapest(0)
-        underpriced_ms = (time.perf_counter() - began) * 1e3
-        points.append(Point(size, admission_us, slowest_ms, resident, spent, best_ms, underpriced_ms))
+        underpriced_ms = (time.thread_time() - began) * 1e3
+        points.append(
+            Point(size, admission_us, slowest_ms, resident // growth, spent, best_ms, underpriced_ms)
+        )
     core.close()
+    assert len(warm) == sizes[0], "it is kept"
     return [{name: getattr(point, name) for name in point.__slots__} for point in points]
 
 
@@ -157,14 +167,15 @@ def _transactions(workers: _core.Workers, seed: int, first: int, count: int) -> 
     return [tx for tx in decoded if isinstance(tx, Transaction)]
 
 
-def _admit(pool: TxPool, transactions: Sequence[Transaction]) -> tuple[float, float]:
-    """(microseconds of processor time for each, milliseconds of the slowest group)."""
+def _admit(pool: TxPool, transactions: Sequence[Transaction], garbage: GarbageWatch) -> tuple[float, float]:
+    """(microseconds for each, milliseconds of the slowest group)."""
     slowest = 0.0
     cpu = time.process_time()
     for start in range(0, len(transactions), GROUP):
-        began = time.perf_counter()
+        began = time.thread_time()
         refused = [each for each in pool.add(transactions[start : start + GROUP]) if each is not None]
-        slowest = max(slowest, time.perf_counter() - began)
+        garbage.settle()
+        slowest = max(slowest, time.thread_time() - began)
         assert not refused, refused[0]
     return (time.process_time() - cpu) / len(transactions) * 1e6, slowest * 1e3
 
@@ -172,9 +183,9 @@ def _admit(pool: TxPool, transactions: Sequence[Transaction]) -> tuple[float, fl
 def _head(pool: TxPool, chain: RichChain, mined: Sequence[Transaction]) -> float:
     """Milliseconds of a head with these."""
     chain.mine(mined)
-    began = time.perf_counter()
+    began = time.thread_time()
     pool.reset()
-    return (time.perf_counter() - began) * 1e3
+    return (time.thread_time() - began) * 1e3
 
 
 def _resident() -> int:
