@@ -3,6 +3,11 @@
 //! Both executors hand each transaction over in block order, and both ask here whether it still
 //! fits, so their verdicts agree.
 
+pub(crate) mod bloom;
+
+use revm::primitives::eip4844::GAS_PER_BLOB;
+
+use self::bloom::Blooms;
 use crate::block::{BlockContext, InvalidTransaction, LogsBloom, Receipt};
 use crate::block_codec::transaction_length;
 use crate::chainspec::{Fork, Rules};
@@ -11,7 +16,6 @@ use crate::execution::BuildLimits;
 use crate::primitives::{Bloom, Bytes};
 use crate::tx::RecoveredTransaction;
 use crate::tx::charges::MAX_REGULAR_GAS;
-use revm::primitives::eip4844::GAS_PER_BLOB;
 
 /// A block in the making.
 #[derive(Debug, Clone)]
@@ -27,6 +31,7 @@ pub struct Ledger {
     cumulative_gas: u64,
     blob_gas: u64,
     bloom: Bloom,
+    blooms: Blooms,
     receipts: Vec<Receipt>,
     outputs: Vec<Bytes>,
 }
@@ -45,6 +50,7 @@ impl Ledger {
             cumulative_gas: 0,
             blob_gas: 0,
             bloom: Bloom::ZERO,
+            blooms: Blooms::default(),
             receipts: Vec::new(),
             outputs: Vec::new(),
         }
@@ -84,7 +90,7 @@ impl Ledger {
 
     /// Takes a transaction in.
     pub fn push(&mut self, tx: &RecoveredTransaction, result: TxResult) {
-        let bloom = LogsBloom::of(&result.logs);
+        let bloom = self.blooms.of(&result.logs);
         self.push_with_bloom(tx, result, bloom);
     }
 
