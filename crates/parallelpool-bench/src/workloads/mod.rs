@@ -18,6 +18,7 @@ mod dependent;
 mod mainnet;
 mod mixed;
 mod nft;
+mod tiny;
 mod token;
 mod transfers;
 mod uniswap;
@@ -123,6 +124,11 @@ pub const FAMILIES: &[Family] = &[
         name: "mixed",
         description: "a block of today's mainnet made large: transfers, tokens, swaps, mints, creations, failures",
         make: mixed::mainnet_like,
+    },
+    Family {
+        name: "tiny",
+        description: "blocks of 1 to 20 transfers, token transfers or swaps, whatever the scale",
+        make: tiny::all,
     },
     Family {
         name: "mainnet",

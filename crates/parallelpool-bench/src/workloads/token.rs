@@ -11,7 +11,8 @@ use crate::workload::BenchBlock;
 
 /// Transfers that make one gigagas, by what one costs where nothing is created or emptied.
 const GIGAGAS_SELF: usize = 37_522;
-const GIGAGAS_DISTINCT: usize = 29_197;
+/// The same between holders.
+pub(super) const GIGAGAS_DISTINCT: usize = 29_197;
 /// All but the first find the recipient's slot as the one before left it.
 const GIGAGAS_HOT: usize = 29_197;
 /// A link fills an empty slot and empties its own, for which there is a refund.

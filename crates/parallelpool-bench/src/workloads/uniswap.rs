@@ -15,7 +15,7 @@ use crate::contracts::{Market, PoolKey, Stage, creation_code, units};
 use crate::workload::{BenchBlock, Workload};
 
 /// Swaps that make one gigagas.
-const GIGAGAS_SWAPS: usize = 7_236;
+pub(super) const GIGAGAS_SWAPS: usize = 7_236;
 
 /// Enough for the dearest swap of one pool.
 pub(super) const SWAP_GAS: u64 = 250_000;
