@@ -169,22 +169,23 @@ impl Executor {
 
     /// The result of executing the transactions in order, by one thread or by all.
     fn in_order(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
-        if job.options.mode == Mode::Serial {
+        let threads = self.threads_for(job);
+        let chooses = job.options.mode == Mode::Auto;
+        if job.options.mode == Mode::Serial || (chooses && parallel::is_surely_short(job, threads)) {
             return serial::run(job, state);
         }
         let forecast = Forecast::of(job, state);
-        if job.options.mode == Mode::Auto && !self.is_worth_sharing(job, &forecast) {
+        if chooses && !parallel::is_worth_it(job, &forecast, threads) {
             return serial::run(job, state);
         }
         parallel::run_as_forecast(&*self.workers_for(job.options.threads)?, job, state, forecast)
     }
 
-    fn is_worth_sharing(&self, job: &Job<'_>, forecast: &Forecast) -> bool {
-        let threads = match job.options.threads {
+    fn threads_for(&self, job: &Job<'_>) -> usize {
+        match job.options.threads {
             0 => self.workers.threads(),
             asked => asked,
-        };
-        parallel::is_worth_it(job, forecast, threads)
+        }
     }
 
     fn workers_for(&self, threads: usize) -> Result<Arc<Workers>, CoreError> {

@@ -7,8 +7,10 @@ mod in_order;
 
 use std::time::Duration;
 
+use super::memory::known::NewSlots;
 use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
+use super::reuse::Tally;
 use super::window::Window;
 use super::{Executed, Memory, Speculation, Transfer, Worker};
 use crate::block::{InvalidTransaction, LogsBloom, Remains};
@@ -38,8 +40,13 @@ pub(super) struct Committer<'a> {
     window: Window,
     /// Whether transactions may share a journal while the window is one.
     shares_journal: bool,
+    /// Whether records are at hand, which are cheaper still as long as they hold.
+    reuses: bool,
+    tally: Tally,
     /// What those did that ended the block on one, apart from accounts that earlier ones used.
     last_changes: StateChanges,
+    /// And slots that nobody used before of those accounts.
+    new_slots: NewSlots,
     /// Journals that are done with.
     remains: Vec<Remains>,
     shadow: Option<Shadow<'a>>,
@@ -73,10 +80,10 @@ impl<'a> Committer<'a> {
     ) -> Self {
         let count = job.transactions.len();
         let options = job.options;
-        // What each did by itself does not show on a shared journal, and records are cheaper still.
+        // What each did by itself does not show on a shared journal.
         let wants_each = options.recheck || options.keep_transaction_changes || options.keep_touched;
         let reuses = options.techniques.reuse && !options.records.is_empty();
-        let shares_journal = options.techniques.adaptive_window && !wants_each && !reuses;
+        let shares_journal = options.techniques.adaptive_window && !wants_each;
         let statistics = ExecutionStatistics {
             parallel: true,
             executions_per_transaction: Vec::with_capacity(count),
@@ -93,13 +100,16 @@ impl<'a> Committer<'a> {
             transaction_changes: Vec::new(),
             transaction_touched: Vec::new(),
             statistics,
-            window: if workers == 1 && shares_journal && !saves_by_transfers {
+            window: if workers == 1 && shares_journal && !saves_by_transfers && !reuses {
                 Window::closed()
             } else {
                 Window::new(workers, options.techniques.adaptive_window)
             },
             shares_journal,
+            reuses,
+            tally: Tally::default(),
             last_changes: StateChanges::default(),
+            new_slots: NewSlots::new(),
             remains: Vec::new(),
             shadow: job.options.recheck.then(|| Shadow::new(job, state)),
             failure: None,
@@ -164,6 +174,7 @@ impl<'a> Committer<'a> {
         let Executed { run, places, bloom, is_reused, .. } = &mut *executed;
         let runs = if *is_reused { 1 } else { 2 };
         self.window.observe(abort.is_some() && !*is_reused);
+        self.note_record(speculation, index, *is_reused && abort.is_none());
         let Some(abort) = abort else {
             self.statistics.reused += u64::from(*is_reused);
             let done = self.settle(speculation, index, run, Written::Ahead(places, bloom.take()), 1);
@@ -196,8 +207,15 @@ impl<'a> Committer<'a> {
             return self.refuse(index, reason);
         }
         self.window.observe_in_order(1);
+        self.note_record(speculation, index, false);
         let mut run = speculation.run_at_frontier(worker, index);
         self.settle(speculation, index, &mut run, Written::Nowhere, 1)
+    }
+
+    fn note_record(&mut self, speculation: &Speculation<'a>, index: u32, held: bool) {
+        if self.reuses && speculation.record(index).is_some() {
+            self.tally.observe(&speculation.reuse, index, held);
+        }
     }
 
     /// Commits the transfers from the frontier on.
@@ -308,7 +326,9 @@ impl<'a> Committer<'a> {
         if let Some(error) = self.failure {
             return Err(error);
         }
-        let changes = joined(memory.changes(end, share)?, self.last_changes);
+        let mut changes = memory.changes(end, share)?;
+        memory.add_new_slots(&mut changes, self.new_slots, end)?;
+        let changes = joined(changes, self.last_changes);
         if let Some(shadow) = self.shadow {
             shadow.compare_changes(&changes)?;
         }
@@ -377,8 +397,10 @@ impl<'a> Committer<'a> {
         if !result.beneficiary_destroyed {
             memory.credit(index, self.beneficiary, result.fee, self.spec)?;
         }
-        let bloom = bloom.unwrap_or_else(|| LogsBloom::of(&result.logs));
-        self.ledger.push_with_bloom(tx, result, bloom);
+        match bloom {
+            Some(bloom) => self.ledger.push_with_bloom(tx, result, bloom),
+            None => self.ledger.push(tx, result),
+        }
         self.note_included(index, runs);
         Ok(())
     }

@@ -10,7 +10,6 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::primitives::Address;
-use crate::tx::SharedTransaction;
 
 /// Edges kept per transaction: hints come from strangers, and the latest are worth the most.
 const MOST_EDGES: usize = 8;
@@ -21,43 +20,47 @@ const PLACES: usize = 1_024;
 /// Earlier indices, descending, none twice.
 pub(super) type Edges = SmallVec<[u32; 2]>;
 
-/// The edges of every transaction. `is_transfer`: it looks like one. Those that turn out to be calls
-/// heed the hints they were given.
-pub(super) fn predict(
-    transactions: &[SharedTransaction],
-    hints: &[Vec<u32>],
-    is_transfer: &[bool],
-) -> Vec<Edges> {
-    predict_by(&RandomState::default(), transactions, hints, is_transfer)
+/// Who sent what last.
+///
+/// Two senders of one hash forget each other. Whoever calls a contract twice mostly meets what it left
+/// there.
+pub(super) struct Callers<H = RandomState> {
+    hasher: H,
+    last: Vec<Option<(Address, u32)>>,
 }
 
-/// By the hash given: two senders of one hash forget each other, and tests want to know which.
-fn predict_by(
-    hasher: &impl BuildHasher,
-    transactions: &[SharedTransaction],
-    hints: &[Vec<u32>],
-    is_transfer: &[bool],
-) -> Vec<Edges> {
-    // Who calls a contract twice mostly meets what it left there.
-    let places = transactions.len().next_power_of_two().min(PLACES);
-    let mut callers: Vec<Option<(Address, u32)>> = vec![None; places];
-    let mut edges = Vec::with_capacity(transactions.len());
-    for (index, tx) in (0u32..).zip(transactions) {
+impl Callers {
+    /// Of a block of so many transactions.
+    pub(super) fn new(transactions: usize) -> Self {
+        Self::by(RandomState::default(), transactions)
+    }
+}
+
+impl<H: BuildHasher> Callers<H> {
+    /// By the hash given: tests want to know who forgets whom.
+    fn by(hasher: H, transactions: usize) -> Self {
+        Self { hasher, last: vec![None; transactions.next_power_of_two().min(PLACES)] }
+    }
+
+    /// The edges of the block's next transaction, and of what it was hinted. `is_transfer`: it looks like
+    /// one, and nobody waits for it or it for others; if it turns out to be a call it heeds its hints.
+    #[inline]
+    pub(super) fn edges(&mut self, index: u32, sender: Address, hints: &[u32], is_transfer: bool) -> Edges {
         let mut own = Edges::new();
-        if !is_transfer[index as usize] {
-            let place = hasher.hash_one(tx.sender) as usize % places;
-            let last = callers[place].replace((tx.sender, index));
-            own.extend(last.filter(|(sender, _)| *sender == tx.sender).map(|(_, index)| index));
+        if !is_transfer {
+            let places = self.last.len();
+            let place = &mut self.last[self.hasher.hash_one(sender) as usize % places];
+            let last = place.replace((sender, index));
+            own.extend(last.filter(|(other, _)| *other == sender).map(|(_, index)| index));
         }
-        if let Some(hinted) = hints.get(index as usize) {
-            own.extend(hinted.iter().copied().filter(|hint| *hint < index).take(8 * MOST_EDGES));
+        if !hints.is_empty() {
+            own.extend(hints.iter().copied().filter(|hint| *hint < index).take(8 * MOST_EDGES));
             own.sort_unstable_by(|one, other| other.cmp(one));
             own.dedup();
             own.truncate(MOST_EDGES);
         }
-        edges.push(own);
+        own
     }
-    edges
 }
 
 #[cfg(test)]
@@ -66,6 +69,7 @@ mod tests {
 
     use super::*;
     use crate::parallel::tests::{account, transaction};
+    use crate::tx::SharedTransaction;
 
     /// Takes an address's last byte for its hash.
     #[derive(Default)]
@@ -83,6 +87,19 @@ mod tests {
 
     type ByLastByte = BuildHasherDefault<LastByte>;
 
+    fn predict(
+        transactions: &[SharedTransaction],
+        hints: &[Vec<u32>],
+        is_transfer: &[bool],
+    ) -> Vec<Vec<u32>> {
+        let mut callers = Callers::by(ByLastByte::default(), transactions.len());
+        let mut edges = |(index, tx): (usize, &SharedTransaction)| {
+            let hints = hints.get(index).map_or(&[][..], Vec::as_slice);
+            callers.edges(index as u32, tx.sender, hints, is_transfer[index]).to_vec()
+        };
+        transactions.iter().enumerate().map(&mut edges).collect()
+    }
+
     fn edges(hints: &[Vec<u32>]) -> Vec<Vec<u32>> {
         let transactions = [
             transaction(account(1), 0, account(7), 0),
@@ -92,8 +109,7 @@ mod tests {
             transaction(account(1), 3, account(7), 5),
         ];
         let is_transfer = [false, false, false, true, false];
-        let predicted = predict_by(&ByLastByte::default(), &transactions, hints, &is_transfer);
-        predicted.iter().map(|edges| edges.to_vec()).collect()
+        predict(&transactions, hints, &is_transfer)
     }
 
     #[test]
@@ -106,9 +122,8 @@ mod tests {
         let senders = [account(1), account(1 + 8), account(1), account(1)];
         let transactions: Vec<_> =
             (0..8).map(|index| transaction(senders[index % 4], 0, account(7), 0)).collect();
-        let edges = predict_by(&ByLastByte::default(), &transactions, &[], &[false; 8]);
+        let edges = predict(&transactions, &[], &[false; 8]);
 
-        let edges: Vec<_> = edges.iter().map(|edges| edges.to_vec()).collect();
         assert_eq!(edges, [vec![], vec![], vec![], vec![2], vec![3], vec![], vec![], vec![6]]);
     }
 
@@ -121,7 +136,7 @@ mod tests {
         let capped = predict(&transactions, &many, &[false; 30]);
 
         assert_eq!(edges(&vec![all; 5]), [vec![], vec![0], vec![1, 0], vec![2, 1, 0], vec![3, 2, 1, 0]]);
-        assert_eq!(capped[29].to_vec(), (21..29).rev().collect::<Vec<u32>>());
+        assert_eq!(capped[29], (21..29).rev().collect::<Vec<u32>>());
         assert!(capped.iter().all(|edges| edges.len() <= MOST_EDGES));
     }
 }

@@ -2,79 +2,125 @@
 //! which calls should begin before their turn.
 //!
 //! In: transactions and threads. Out: guesses that cost some nanoseconds per transaction and decide
-//! nothing but time. The figures were measured on cores of about 3 GHz.
+//! nothing but time. The figures were measured on cores of about 3 GHz, see `docs/benchmarks.md`.
 
 use std::cmp::Reverse;
 
-use super::edges::{self, Edges};
-use super::lookalikes;
+use super::edges::{Callers, Edges};
+use super::lookalikes::Lookalikes;
 use crate::serial::Job;
 use crate::state::StateView;
 use crate::transfers::TransferRules;
-use crate::tx::{RecoveredTransaction, SharedTransaction};
+use crate::tx::SharedTransaction;
 
-/// A plain transfer by the EVM.
-const TRANSFER_SERIAL_NS: u64 = 1_500;
-/// A plain transfer without it, on one thread.
-const TRANSFER_NS: u64 = 800;
+/// A plain transfer in order; it takes no EVM there either.
+const TRANSFER_SERIAL_NS: u64 = 900;
+/// A plain transfer by the parallel executor, on one thread.
+const TRANSFER_NS: u64 = 550;
 /// A call before its first instruction.
-const CALL_NS: u64 = 3_000;
+const CALL_NS: u64 = 1_500;
 /// Gas in a nanosecond of contract code. Half of the gas limit is taken to be used; above a point limits say little.
 const GAS_PER_NS: u64 = 5;
 const TELLING_GAS: u64 = 1_000_000;
 /// Speculation on top of an execution, in per cent of it: logs, publication, comparison.
 const SPECULATION_PERCENT: u64 = 15;
 /// Making and taking apart what the workers share.
-const SETTING_UP_NS: u64 = 15_000;
-/// Waking the helpers, and their first steps.
-const WAKING_NS: u64 = 25_000;
+const SETTING_UP_NS: u64 = 5_000;
+/// Waking the helpers, their first steps with empty caches, and waiting for them in the end.
+const WAKING_NS: u64 = 60_000;
 
 /// Applying a record and comparing what it read.
 const RECORD_NS: u64 = 1_500;
 
-/// What the transactions of a block look like before any of them runs.
+/// What it takes in any case to share a block among so many threads.
+fn overhead_ns(threads: usize) -> u64 {
+    SETTING_UP_NS + if threads > 1 { WAKING_NS } else { 0 }
+}
+
+/// What the transactions of a block look like before any of them runs. They lie far apart in memory, so
+/// all that is asked of them is asked in one walk.
 #[derive(Debug)]
 pub(crate) struct Forecast {
+    looks: Vec<Look>,
+}
+
+/// What one transaction looks like.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Earlier ones that should have run.
+    edges: Edges,
+    /// Gas that it may use, saturated.
+    gas_limit: u32,
     /// It looks like a plain transfer.
-    pub(super) is_transfer: Vec<bool>,
-    pub(super) edges: Vec<Edges>,
+    is_transfer: bool,
 }
 
 impl Forecast {
     pub(crate) fn of(job: &Job<'_>, state: &dyn StateView) -> Self {
         let Job { transactions, options, .. } = job;
-        let is_transfer =
-            if options.techniques.transfers && TransferRules::new(job.rules, job.block).is_some() {
-                lookalikes::transfers(transactions, state)
-            } else {
-                vec![false; transactions.len()]
-            };
-        let edges = edges::predict(transactions, &options.dependencies, &is_transfer);
-        Self { is_transfer, edges }
+        let has_transfers =
+            options.techniques.transfers && TransferRules::new(job.rules, job.block).is_some();
+        let mut lookalikes = Lookalikes::new(state);
+        let mut callers = Callers::new(transactions.len());
+        let mut looks = Vec::with_capacity(transactions.len());
+        for (index, tx) in transactions.iter().enumerate() {
+            let is_transfer = has_transfers && lookalikes.is_transfer(tx);
+            let hints = options.dependencies.get(index).map_or(&[][..], Vec::as_slice);
+            let edges = callers.edges(index as u32, tx.sender, hints, is_transfer);
+            let gas_limit = u32::try_from(tx.tx.gas_limit).unwrap_or(u32::MAX);
+            looks.push(Look { edges, gas_limit, is_transfer });
+        }
+        Self { looks }
     }
+
+    /// Whether most transactions look like transfers.
+    pub(super) fn is_mostly_transfers(&self) -> bool {
+        2 * self.looks.iter().filter(|look| look.is_transfer).count() >= self.looks.len()
+    }
+
+    /// The calls that should begin before their turn, see [`early`].
+    pub(super) fn early(&self, threads: usize) -> Vec<u32> {
+        early(&self.looks, threads)
+    }
+
+    /// For each transaction its edges, and whether it looks like a transfer.
+    pub(super) fn into_plan(self) -> impl Iterator<Item = (Edges, bool)> {
+        self.looks.into_iter().map(|Look { edges, is_transfer, .. }| (edges, is_transfer))
+    }
+}
+
+/// Whether it is clear without a forecast that serial execution is not beaten: it has but one thing to run,
+/// or is done before anything could be set up.
+pub(crate) fn is_surely_short(job: &Job<'_>, threads: usize) -> bool {
+    let (mut serial, overhead) = (0, overhead_ns(threads));
+    let mut is_short = |tx: &SharedTransaction| {
+        serial += expected_ns(tx.tx.gas_limit);
+        serial <= overhead
+    };
+    (job.transactions.len() < 2 && job.options.records.is_empty())
+        || job.transactions.iter().all(&mut is_short)
 }
 
 /// Whether `threads` threads are expected to beat serial execution.
 pub(crate) fn is_worth_it(job: &Job<'_>, forecast: &Forecast, threads: usize) -> bool {
-    let Job { transactions, options, .. } = job;
-    let Forecast { is_transfer, edges } = forecast;
+    let options = job.options;
     let mut serial = 0;
     let mut work = Work::default();
-    for (index, tx) in transactions.iter().enumerate() {
-        if is_transfer[index] {
+    for (index, Look { edges, gas_limit, is_transfer }) in forecast.looks.iter().enumerate() {
+        if *is_transfer {
             serial += TRANSFER_SERIAL_NS;
             work.transfers_ns += TRANSFER_NS;
             work.ends.push(0);
             continue;
         }
-        let own = expected_ns(tx);
+        let own = expected_ns((*gas_limit).into());
         serial += own;
         let is_recorded = options.techniques.reuse && matches!(options.records.get(index), Some(Some(_)));
         // What waits for others does not find what its record rests on.
-        if is_recorded && edges[index].is_empty() {
+        if is_recorded && edges.is_empty() {
             work.add_call(RECORD_NS, &[]);
         } else {
-            work.add_call(own + own * SPECULATION_PERCENT / 100, &edges[index]);
+            work.add_call(own + own * SPECULATION_PERCENT / 100, edges);
         }
     }
     work.expected_ns(threads) < serial
@@ -99,8 +145,7 @@ impl Work {
     fn expected_ns(&self, threads: usize) -> u64 {
         let share = |work: u64| work / threads.max(1) as u64;
         let critical_path = self.ends.iter().copied().max().unwrap_or(0);
-        let waking = if threads > 1 { WAKING_NS } else { 0 };
-        share(self.calls_ns).max(critical_path) + share(self.transfers_ns) + SETTING_UP_NS + waking
+        share(self.calls_ns).max(critical_path) + share(self.transfers_ns) + overhead_ns(threads)
     }
 }
 
@@ -119,22 +164,22 @@ const LEAST_PART: u64 = 100;
 /// do. It is one if it may take longer than all that follows it takes the other workers. Whatever
 /// begins early reads what is outdated at its turn more often than others, so there are few: a
 /// hundred at most, each twice the average at least.
-pub(super) fn early(transactions: &[SharedTransaction], is_transfer: &[bool], threads: usize) -> Vec<u32> {
+fn early(looks: &[Look], threads: usize) -> Vec<u32> {
     let others = threads.saturating_sub(1) as u64;
     if others == 0 {
         return Vec::new();
     }
-    let weight = |index: usize| match is_transfer[index] {
+    let weight = |look: &Look| match look.is_transfer {
         true => TRANSFER_GAS,
-        false => transactions[index].tx.gas_limit.min(MOST_GAS),
+        false => u64::from(look.gas_limit).min(MOST_GAS),
     };
-    let total: u64 = (0..transactions.len()).map(weight).sum();
+    let total: u64 = looks.iter().map(weight).sum();
     let mut left = 0;
     let mut early = Vec::new();
-    for index in (0..transactions.len()).rev() {
-        let own = weight(index);
-        let is_long = own * LEAST_PART >= total && own * transactions.len() as u64 >= 2 * total;
-        if is_long && !is_transfer[index] && own * UNDERSTATED * others > left {
+    for (index, look) in looks.iter().enumerate().rev() {
+        let own = weight(look);
+        let is_long = own * LEAST_PART >= total && own * looks.len() as u64 >= 2 * total;
+        if is_long && !look.is_transfer && own * UNDERSTATED * others > left {
             early.push((own, index as u32));
         }
         left += own;
@@ -143,8 +188,8 @@ pub(super) fn early(transactions: &[SharedTransaction], is_transfer: &[bool], th
     early.into_iter().map(|(_, index)| index).collect()
 }
 
-fn expected_ns(tx: &RecoveredTransaction) -> u64 {
-    CALL_NS + tx.tx.gas_limit.min(TELLING_GAS) / 2 / GAS_PER_NS
+fn expected_ns(gas_limit: u64) -> u64 {
+    CALL_NS + gas_limit.min(TELLING_GAS) / 2 / GAS_PER_NS
 }
 
 #[cfg(test)]
@@ -166,8 +211,17 @@ mod tests {
         gas_limits.iter().map(call).collect()
     }
 
-    fn early_of(gas_limits: &[u64], threads: usize) -> Vec<u32> {
-        early(&calls(gas_limits), &vec![false; gas_limits.len()], threads)
+    fn looks(gas_limits: &[u32], is_transfer: &[bool]) -> Vec<Look> {
+        let look = |(gas_limit, is_transfer): (&u32, &bool)| Look {
+            edges: Edges::new(),
+            gas_limit: *gas_limit,
+            is_transfer: *is_transfer,
+        };
+        gas_limits.iter().zip(is_transfer).map(look).collect()
+    }
+
+    fn early_of(gas_limits: &[u32], threads: usize) -> Vec<u32> {
+        early(&looks(gas_limits, &vec![false; gas_limits.len()]), threads)
     }
 
     #[test]
@@ -191,10 +245,10 @@ mod tests {
 
     #[test]
     fn transfers_do_not_count_as_long() {
-        let calls = calls(&[21_000, 9_000_000, 21_000]);
+        let limits = [21_000, 9_000_000, 21_000];
 
-        assert_eq!(early(&calls, &[true, true, true], 2), [0; 0]);
-        assert_eq!(early(&calls, &[true, false, true], 2), [1]);
+        assert_eq!(early(&looks(&limits, &[true, true, true]), 2), [0; 0]);
+        assert_eq!(early(&looks(&limits, &[true, false, true]), 2), [1]);
     }
 
     /// Calls of the counter, each by another sender.
@@ -208,7 +262,9 @@ mod tests {
         let mut options = options;
         options.techniques.transfers = false;
         let job = job(&rules, &block, transactions, &options);
-        is_worth_it(&job, &Forecast::of(&job, &state()), threads)
+        let pays = is_worth_it(&job, &Forecast::of(&job, &state()), threads);
+        assert!(!(pays && is_surely_short(&job, threads)), "the short look said otherwise");
+        pays
     }
 
     #[test]
@@ -218,6 +274,18 @@ mod tests {
         assert!(!pays(&calls[..1], ExecuteOptions::default(), 2));
         assert!(!pays(&calls[1..], ExecuteOptions::default(), 8));
         assert!(!pays(&[], ExecuteOptions::default(), 8));
+    }
+
+    #[test]
+    fn the_short_look_knows_single_transactions_and_short_blocks() {
+        let (rules, block) = (rules(), block());
+        let is_short = |gas_limits: &[u64]| {
+            let (calls, options) = (calls(gas_limits), ExecuteOptions::default());
+            is_surely_short(&job(&rules, &block, &calls, &options), 2)
+        };
+
+        assert!(is_short(&[]) && is_short(&[30_000_000]) && is_short(&[21_000, 21_000]));
+        assert!(!is_short(&[21_000, 30_000_000]) && !is_short(&[21_000; 20]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use crate::primitives::{Address, KECCAK_EMPTY};
 use crate::state::StateView;
 use crate::transfers::TransferRules;
-use crate::tx::SharedTransaction;
+use crate::tx::RecoveredTransaction;
 
 /// Recipients that are remembered: few contracts are called without data in one block.
 const PLACES: usize = 64;
@@ -19,24 +19,34 @@ enum Seen {
     Contract,
 }
 
-/// For each transaction whether it looks like a transfer.
-pub(super) fn transfers(transactions: &[SharedTransaction], state: &dyn StateView) -> Vec<bool> {
-    let mut recipients: [Option<(Address, Seen)>; PLACES] = [None; PLACES];
-    let mut is_contract = |to: Address| {
+/// Tells transfers by their looks, one transaction after another.
+pub(super) struct Lookalikes<'a> {
+    state: &'a dyn StateView,
+    recipients: [Option<(Address, Seen)>; PLACES],
+}
+
+impl<'a> Lookalikes<'a> {
+    pub(super) fn new(state: &'a dyn StateView) -> Self {
+        Self { state, recipients: [None; PLACES] }
+    }
+
+    /// Whether the block's next transaction looks like a transfer.
+    #[inline]
+    pub(super) fn is_transfer(&mut self, tx: &RecoveredTransaction) -> bool {
+        TransferRules::may_be_one(&tx.tx) && tx.tx.to.is_some_and(|to| !self.is_contract(to))
+    }
+
+    fn is_contract(&mut self, to: Address) -> bool {
         // Addresses are hashes; whoever makes them alike only has recipients forgotten.
-        let place = &mut recipients[to[19] as usize % PLACES];
+        let place = &mut self.recipients[to[19] as usize % PLACES];
         let seen = match *place {
-            Some((address, Seen::Once)) if address == to => look_up(&to, state),
+            Some((address, Seen::Once)) if address == to => look_up(&to, self.state),
             Some((address, seen)) if address == to => seen,
             _ => Seen::Once,
         };
         *place = Some((to, seen));
         seen == Seen::Contract
-    };
-    let looks = |tx: &SharedTransaction| {
-        TransferRules::may_be_one(&tx.tx) && tx.tx.to.is_some_and(|to| !is_contract(to))
-    };
-    transactions.iter().map(looks).collect()
+    }
 }
 
 /// What the view fails to tell it is asked again, where failures are reported.
@@ -63,8 +73,10 @@ mod tests {
         let owner = Account { balance: U256::from(1), ..Account::default() };
         state.insert_account(recipient(8), owner, None);
         let call = |(sender, to): (u64, u8)| transaction(account(sender), 0, recipient(to), 1);
-        let transactions: Vec<_> = (20..).zip([7, 8, 7, 8, 7, 9, 9]).map(call).collect();
+        let mut lookalikes = Lookalikes::new(&state);
+        let calls = (20..).zip([7, 8, 7, 8, 7, 9, 9]).map(call);
+        let looks: Vec<bool> = calls.map(|tx| lookalikes.is_transfer(&tx)).collect();
 
-        assert_eq!(transfers(&transactions, &state), [true, true, false, true, false, true, true]);
+        assert_eq!(looks, [true, true, false, true, false, true, true]);
     }
 }

@@ -8,6 +8,8 @@
 //! A slot's value may come from three places: its own newest writer, the account's newest clearing
 //! (destroyed or created anew) if that is not older, or the view.
 
+pub(super) mod known;
+
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
@@ -203,39 +205,9 @@ impl<V: StateView> VersionedState<V> {
         self.tables.slots.cell(id.0)
     }
 
-    /// The view under all writes.
-    pub(super) fn base(&self) -> &V {
-        &self.base
-    }
-
     /// Accounts that were used so far.
     pub(super) fn account_count(&self) -> usize {
         self.tables.accounts.len() as usize
-    }
-
-    /// The account's id, if any transaction used it so far.
-    #[inline]
-    pub(super) fn known_account(&self, address: &Address) -> Option<AccountId> {
-        self.tables.accounts.known((*address).into()).map(AccountId)
-    }
-
-    /// All accounts that were used so far, if they are no more than that. What others are adding
-    /// meanwhile was written by nobody who is committed.
-    pub(super) fn known_accounts(&self, most: u32) -> Option<HashMap<Address, AccountId, RandomState>> {
-        let accounts = &self.tables.accounts;
-        // Not every id that has a key is the key's.
-        let owner = |(_, key): (u32, AccountKey)| Some((key.into(), AccountId(accounts.known(key)?)));
-        (accounts.len() <= most).then(|| accounts.keys().filter_map(owner).collect())
-    }
-
-    /// The slot as transaction `at` is expected to find it; nothing of it is kept if none used it so far.
-    #[inline]
-    pub(super) fn slot_unkept(&self, account: AccountId, slot: U256, at: u32) -> Result<U256, StateError> {
-        match self.tables.slots.known(SlotKey { account, slot }) {
-            Some(id) => self.slot(SlotId(id), at),
-            None if self.last_clearing(account, at).is_some() => Ok(U256::ZERO),
-            None => self.base.storage(&self.address(account), &slot),
-        }
     }
 
     #[inline]
@@ -435,31 +407,6 @@ impl<V: StateView> VersionedState<V> {
             self.write_storage(at, id, &write, true, |_| ());
             self.cell(id).set(at, after, &self.tables.code_hashes);
         }
-    }
-
-    /// Takes out of changes to the state after all committed transactions those of accounts that any of
-    /// these may have changed, and the codes. What remains are true differences to the view, with
-    /// nothing to be added but their codes.
-    pub(super) fn split_off_known(
-        &self,
-        changes: &mut StateChanges,
-        is_known: impl Fn(&Address) -> bool,
-    ) -> Result<StateChanges, StateError> {
-        let mut known = StateChanges { codes: std::mem::take(&mut changes.codes), ..StateChanges::default() };
-        for (address, change) in changes.accounts.take_if(is_known) {
-            known.accounts.insert(address, change);
-        }
-        if known.codes.is_empty() {
-            return Ok(known);
-        }
-        for (address, change) in &changes.accounts {
-            if let Some(hash) = new_code_hash(self.base.account(address)?, change.after)
-                && let Some(code) = known.codes.get(&hash)
-            {
-                changes.codes.insert(hash, code.clone());
-            }
-        }
-        Ok(known)
     }
 
     /// Sets the fields of an account at the frontier.

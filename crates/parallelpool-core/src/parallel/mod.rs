@@ -21,6 +21,7 @@ mod lookalikes;
 mod memory;
 mod reads;
 mod recheck;
+mod reuse;
 mod schedule;
 mod sync;
 #[cfg(test)]
@@ -33,9 +34,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use self::commit::Committer;
-pub(crate) use self::estimate::{Forecast, is_worth_it};
+pub(crate) use self::estimate::{Forecast, is_surely_short, is_worth_it};
 use self::memory::{AccountId, Place, Tables, VersionedState};
 use self::reads::ReadLog;
+use self::reuse::Reuse;
 use self::schedule::{Claim, Schedule, publish_before_looking};
 use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::view::TransactionView;
@@ -45,6 +47,8 @@ use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError, StateKey};
 use crate::evm::{Evm, TxExecution};
 use crate::execution::ExecuteError;
+use crate::ledger::bloom::Blooms;
+use crate::record::AccessRecord;
 use crate::serial::{Job, JobOutcome};
 use crate::state::StateView;
 use crate::transfers::TransferRules;
@@ -96,6 +100,7 @@ struct Speculation<'a> {
     threads: usize,
     memory: Memory<'a>,
     schedule: Schedule,
+    reuse: Reuse,
     /// `None` where every transaction takes an EVM.
     transfers: Option<TransferRules>,
     /// What has run and is not committed, by index.
@@ -150,6 +155,7 @@ impl Executed {
 struct Worker<'s, 'a> {
     evm: Evm<TransactionView<'s, &'a dyn StateView>>,
     is_active: bool,
+    blooms: Blooms,
     /// Committed and cleared. They go from hand to hand in their boxes.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Executed>>,
@@ -176,16 +182,15 @@ impl<'a> Speculation<'a> {
         forecast: Forecast,
     ) -> Self {
         let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
-        let Forecast { is_transfer, edges } = forecast;
-        let early = estimate::early(job.transactions, &is_transfer, threads);
+        let early = forecast.early(threads);
         let memory = VersionedState::new(state, tables, job.transactions.len());
         // A lonely worker has the short cuts of transfers to gain from not running all on one journal.
-        let saves_by_transfers = 2 * is_transfer.iter().filter(|is| **is).count() >= is_transfer.len();
-        let committer = Committer::new(job, &memory, state, threads, saves_by_transfers);
+        let committer = Committer::new(job, &memory, state, threads, forecast.is_mostly_transfers());
         Self {
             job,
             threads,
-            schedule: Schedule::new(edges.into_iter().zip(is_transfer), early, committer.window()),
+            schedule: Schedule::new(forecast.into_plan(), early, committer.window()),
+            reuse: Reuse::default(),
             transfers,
             ready: job.transactions.iter().map(|_| Mutex::default()).collect(),
             committer: Mutex::new(committer),
@@ -226,7 +231,7 @@ impl<'a> Speculation<'a> {
         let view = TransactionView::new(&self.memory, self.schedule.stop_flag());
         let mut evm = Evm::new(self.job.rules, self.job.block, view);
         evm.record_touched(self.job.options.keep_touched);
-        Worker { evm, is_active: false, spare: Vec::new() }
+        Worker { evm, is_active: false, blooms: Blooms::default(), spare: Vec::new() }
     }
 
     /// Executes a transaction and commits what can be committed. Returns a transaction that waited for
@@ -234,7 +239,7 @@ impl<'a> Speculation<'a> {
     fn run<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<u32> {
         self.note_activity(worker);
         if let Some(executed) = self.reuse(worker, index) {
-            let own = self.publish(index, executed);
+            let own = self.publish(&mut worker.blooms, index, executed);
             self.commit(worker);
             return own;
         }
@@ -243,7 +248,7 @@ impl<'a> Speculation<'a> {
             return own;
         }
         let executed = self.execute(worker, index);
-        let own = self.publish(index, executed);
+        let own = self.publish(&mut worker.blooms, index, executed);
         self.commit(worker);
         own
     }
@@ -289,11 +294,17 @@ impl<'a> Speculation<'a> {
         executed
     }
 
+    /// The record that was given for a transaction.
+    fn record(&self, index: u32) -> Option<&AccessRecord> {
+        let options = self.job.options;
+        options.records.get(index as usize).filter(|_| options.techniques.reuse)?.as_deref()
+    }
+
     /// The record that was given for a transaction, in the form of an execution, if its conditions can
     /// be expected to hold. They are asked about again at the frontier.
     fn reuse<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<Box<Executed>> {
-        let Job { rules, block, options, .. } = self.job;
-        let record = options.records.get(index as usize).filter(|_| options.techniques.reuse)?.as_ref()?;
+        let Job { rules, block, .. } = self.job;
+        let record = self.record(index).filter(|_| self.reuse.is_on(index))?;
         let tx = &self.job.transactions[index as usize];
         let execution = record.applied(tx, rules, block).ok()?;
         let memory = &self.memory;
@@ -313,7 +324,7 @@ impl<'a> Speculation<'a> {
             Ok(true) => {
                 let run = Ok(execution);
                 #[cfg(any(test, feature = "faults"))]
-                let run = crate::faults::executed(options.fault, run);
+                let run = crate::faults::executed(self.job.options.fault, run);
                 (executed.run, executed.is_reused) = (run, true);
                 Some(executed)
             }
@@ -344,11 +355,11 @@ impl<'a> Speculation<'a> {
     }
 
     /// Makes an execution known to later transactions and to the committer.
-    fn publish(&self, index: u32, mut executed: Box<Executed>) -> Option<u32> {
+    fn publish(&self, blooms: &mut Blooms, index: u32, mut executed: Box<Executed>) -> Option<u32> {
         let Executed { run, reads, places, bloom, .. } = &mut *executed;
         if let Ok(execution) = run {
             self.memory.publish_to(index, execution, reads.as_ref(), places);
-            *bloom = execution.outcome.as_ref().ok().map(|result| LogsBloom::of(&result.logs));
+            *bloom = execution.outcome.as_ref().ok().map(|result| blooms.of(&result.logs));
         }
         self.hand_over(index, Ready::Executed(executed))
     }

@@ -148,6 +148,11 @@ impl<K, V> ChangeSet<K, V> {
         self.entries.iter().map(|(key, value)| (key, value))
     }
 
+    /// All, in no order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.entries.iter().map(|(key, _)| key)

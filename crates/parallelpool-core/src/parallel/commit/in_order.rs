@@ -2,30 +2,21 @@
 //!
 //! In: committed state at the frontier. Out: the receipts of a range of transactions in the ledger, and
 //! their changes in the memory of the block; a range that ends the block leaves there only what concerns
-//! accounts that others used, and the rest goes straight to the outcome. This is serial execution, down
+//! accounts and slots that others used, and the rest goes straight to the outcome. This is serial execution, down
 //! to the code that does it: nothing is logged, published or compared.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::{Committer, with_missing};
-use crate::error::{CoreError, StateError};
+use crate::error::CoreError;
 use crate::evm::SlotTrace;
 use crate::execution::ExecuteError;
-use crate::parallel::memory::AccountId;
-use crate::parallel::schedule::Schedule;
-use crate::parallel::{Memory, Speculation};
-use crate::primitives::{Address, B256, Bytecode, U256};
+use crate::parallel::Speculation;
+use crate::parallel::memory::known::{InOrderView, Known};
 use crate::serial::{self, BlockRun, Done};
-use crate::state::{Account, StateView};
+use crate::state::StateView;
 use crate::tx::RecoveredTransaction;
-
-/// Up to so many accounts are listed before a range: looking into a short list is cheaper than into the
-/// tables that all workers share.
-const MOST_KNOWN: u32 = 1_024;
 
 impl<'a> Committer<'a> {
     /// Executes transactions from the frontier on as serial execution does, on one journal, and commits
@@ -37,16 +28,15 @@ impl<'a> Committer<'a> {
     ) -> Result<Range<u32>, ExecuteError> {
         let (memory, schedule) = (&speculation.memory, &speculation.schedule);
         let first = schedule.frontier();
-        let Some(range) = self.claim_in_order(schedule, first) else { return Ok(first..first) };
+        let Some(range) = self.claim_in_order(speculation, first) else { return Ok(first..first) };
         let transactions = &self.job.transactions[range.start as usize..range.end as usize];
-        // What others add meanwhile was changed by nobody who is committed.
-        let known = KnownAccounts { list: memory.known_accounts(MOST_KNOWN), memory };
+        let known = Known::new(memory);
         let view = InOrderView { known: &known, at: first };
         let mut run = BlockRun::new(self.job, view, transactions);
         let mut end = self.run_in_order(speculation, &mut run, range.clone())?;
         let mut claimed = range.end;
         while end == claimed
-            && let Some(range) = self.claim_in_order(schedule, end)
+            && let Some(range) = self.claim_in_order(speculation, end)
         {
             claimed = range.end;
             end = self.run_in_order(speculation, &mut run, range)?;
@@ -57,8 +47,9 @@ impl<'a> Committer<'a> {
         let (mut changes, remains) = run.into_changes(room)?;
         self.remains.push(remains);
         if ends_block {
-            let others = memory.split_off_known(&mut changes, |address| known.id(address).is_some())?;
+            let (others, new_slots) = known.split_off(&mut changes, end)?;
             self.last_changes = std::mem::replace(&mut changes, others);
+            self.new_slots = new_slots;
         }
         memory.take_in(end.max(1) - 1, changes);
         Ok(first..end)
@@ -80,9 +71,11 @@ impl<'a> Committer<'a> {
         }
     }
 
-    fn claim_in_order(&self, schedule: &Schedule, first: u32) -> Option<Range<u32>> {
-        let rest = if self.shares_journal { self.window.rest() } else { 0 };
-        if rest == 0 { None } else { schedule.claim_in_order(first, rest) }
+    fn claim_in_order(&self, speculation: &Speculation<'a>, first: u32) -> Option<Range<u32>> {
+        let by_window = if self.shares_journal { self.window.rest() } else { 0 };
+        let by_records = if self.reuses { speculation.reuse.rest(first) } else { u32::MAX };
+        let rest = by_window.min(by_records);
+        if rest == 0 { None } else { speculation.schedule.claim_in_order(first, rest) }
     }
 
     /// A rest of the window, or what of it is free. Returns where it ended: early if the execution is to
@@ -90,7 +83,7 @@ impl<'a> Committer<'a> {
     fn run_in_order(
         &mut self,
         speculation: &Speculation<'a>,
-        run: &mut BlockRun<'a, InOrderView<'_, 'a>>,
+        run: &mut BlockRun<'a, InOrderView<'_, '_, &'a dyn StateView>>,
         range: Range<u32>,
     ) -> Result<u32, ExecuteError> {
         let is_whole_rest = self.window.rest() == range.end - range.start;
@@ -149,64 +142,5 @@ impl Neighbours {
         if self.slots.len() > self.others {
             self.slots.pop_front();
         }
-    }
-}
-
-/// Accounts that were used before a range.
-#[derive(Debug)]
-struct KnownAccounts<'s, 'a> {
-    memory: &'s Memory<'a>,
-    /// All of them, where they are few.
-    list: Option<HashMap<Address, AccountId, RandomState>>,
-}
-
-impl KnownAccounts<'_, '_> {
-    #[inline]
-    fn id(&self, address: &Address) -> Option<AccountId> {
-        match &self.list {
-            Some(list) => list.get(address).copied(),
-            None => self.memory.known_account(address),
-        }
-    }
-}
-
-/// Committed state at the frontier. Keeps nothing of what it is asked for: the journal does.
-#[derive(Debug, Clone, Copy)]
-struct InOrderView<'s, 'a> {
-    known: &'s KnownAccounts<'s, 'a>,
-    at: u32,
-}
-
-impl StateView for InOrderView<'_, '_> {
-    fn account(&self, address: &Address) -> Result<Option<Account>, StateError> {
-        let memory = self.known.memory;
-        match self.known.id(address) {
-            Some(id) => memory.account(id, self.at),
-            None => memory.base().account(address),
-        }
-    }
-
-    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        let memory = self.known.memory;
-        match self.known.id(address) {
-            Some(id) => memory.slot_unkept(id, *slot, self.at),
-            None => memory.base().storage(address, slot),
-        }
-    }
-
-    fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
-        let memory = self.known.memory;
-        match self.known.id(address) {
-            Some(id) => memory.has_storage(id, self.at),
-            None => memory.base().has_storage(address),
-        }
-    }
-
-    fn code(&self, code_hash: &B256) -> Result<Bytecode, StateError> {
-        self.known.memory.code(code_hash)
-    }
-
-    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
-        self.known.memory.block_hash(number)
     }
 }

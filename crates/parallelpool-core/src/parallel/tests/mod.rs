@@ -10,6 +10,8 @@ mod injected;
 #[cfg(feature = "shuttle")]
 mod interleavings;
 #[cfg(not(feature = "shuttle"))]
+mod known;
+#[cfg(not(feature = "shuttle"))]
 mod lifecycle;
 #[cfg(not(feature = "shuttle"))]
 mod memory;
@@ -24,11 +26,14 @@ mod transfers;
 #[path = "../../../tests/random_blocks/world/mod.rs"]
 mod world;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
 use crate::execution::{ExecuteOptions, Techniques};
 use crate::primitives::{Address, B256, U256};
+use crate::record::pre_execute;
 use crate::serial::{self, Caller};
 use crate::state::Account;
 use crate::state::memory::MemoryState;
@@ -137,6 +142,24 @@ fn a_dependent_chain_gives_the_serial_result_at_any_thread_count() {
 
         assert_equal(&parallel, &serial);
         assert_eq!(parallel.statistics.executions_per_transaction.len(), 300);
+    }
+}
+
+#[test]
+fn records_that_do_not_hold_change_nothing_at_any_thread_count() {
+    let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(400));
+    // Alone each of them is the first to count.
+    let record = |tx| pre_execute(tx, &state, &rules, &block).expect("memory never fails").map(Arc::new);
+    let records: Vec<_> = transactions.iter().map(|tx| record(tx)).collect();
+    assert!(records.iter().all(Option::is_some));
+    for threads in [1, 2, 8] {
+        let options = ExecuteOptions { records: records.clone(), ..ExecuteOptions::default() };
+        let job = job(&rules, &block, &transactions, &options);
+        let serial = oracle(&job, &state).expect("serial");
+        let parallel = run(&Workers::new(threads).expect("threads"), &job, &state).expect("parallel");
+
+        assert_equal(&parallel, &serial);
+        assert_eq!(parallel.statistics.reused, 1, "only the first finds what its record rests on");
     }
 }
 

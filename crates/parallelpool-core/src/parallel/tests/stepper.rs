@@ -120,7 +120,9 @@ fn step<'s, 'a>(
                 return false;
             }
         },
-        State::Holding(index, executed) => State::Published(speculation.publish(index, executed)),
+        State::Holding(index, executed) => {
+            State::Published(speculation.publish(&mut Blooms::default(), index, executed))
+        }
         State::Published(own) => {
             speculation.commit(&mut member.worker);
             State::Idle(own)
