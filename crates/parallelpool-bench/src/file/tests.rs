@@ -27,7 +27,9 @@ fn complaint(change: impl FnOnce(&mut serde_json::Value)) -> String {
 
 #[test]
 fn what_is_exported_and_read_back_comes_to_the_same() {
-    for family in workloads::FAMILIES.iter().filter(|family| !family.name.starts_with("mainnet")) {
+    // A file holds one block.
+    let several = ["tiny", "mainnet", "mainnet-2021"];
+    for family in workloads::FAMILIES.iter().filter(|family| !several.contains(&family.name)) {
         let made = small(family.name);
         let text = export(&made).expect("one block");
         let read = parse(&text, &workers()).expect("just written");
