@@ -212,11 +212,15 @@ fn refused(block: &BenchBlock, error: &dyn std::fmt::Display) -> CoreError {
     CoreError::InvalidArgument(format!("block {} is not valid: {error}", block.label))
 }
 
-/// Nanoseconds from the call until a worker that slept runs, the median of several.
+/// Nanoseconds from the call until a worker that slept runs, the median of several. The caller is busy before, as
+/// it is between the blocks of a measurement: one that slept too would count how its own core wakes up.
 fn wake(workers: &Workers) -> f64 {
     let samples = (0..WAKES).map(|_| {
         // Long enough for a worker to fall asleep.
-        std::thread::sleep(Duration::from_millis(2));
+        let busy = Instant::now();
+        while busy.elapsed() < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
         let (began, woken) = (Instant::now(), AtomicU64::new(0));
         workers.run(2, |worker| {
             if worker > 0 {
