@@ -66,6 +66,7 @@ from parallelpool._boundary.errors import (
     StoreRefused,
     error_kinds,
 )
+from parallelpool._boundary.log_writing import LogWriter, Written
 from parallelpool._boundary.pool_order import (
     BestFirst,
     PriceOrder,
@@ -125,6 +126,7 @@ __all__ = [
     "Header",
     "LeftOut",
     "Log",
+    "LogWriter",
     "ModelAnalysis",
     "Ommer",
     "Parallelism",
@@ -140,6 +142,7 @@ __all__ = [
     "Transaction",
     "Withdrawal",
     "Workers",
+    "Written",
     "__version__",
     "_panic",
     "_spin",

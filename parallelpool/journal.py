@@ -13,9 +13,8 @@ new files has been synced. The files themselves are `parallelpool.journal_format
 
 import asyncio
 import os
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import Final, Self, TypeAlias
 from parallelpool.distribution import LATENCY_BOUNDS_S, Distribution
 from parallelpool.errors import JournalError
 from parallelpool.journal_format import FileFormat, JournalRecord, journal_files
+from parallelpool.transaction import LogWriter, Written
 
 MIN_REWRITE: Final = 4 * 1_024 * 1_024
 """Bytes that a log has at least before it is rewritten for its size."""
@@ -36,6 +36,9 @@ file system's own journal, where every other file's changes stand in line: on ex
 of a millisecond instead of ten.
 """
 
+FRAMED_AT_ONCE: Final = 1_024
+"""Records that are made into bytes in one turn of the event loop."""
+
 Ticket: TypeAlias = int
 """Records appended so far."""
 
@@ -44,8 +47,16 @@ Ticket: TypeAlias = int
 class Disk:
     """The system calls of the journal; tests put failing ones in their place."""
 
-    write: Callable[[int, memoryview], int] = os.write
+    write: Callable[[int, bytes], int] = os.write
     sync: Callable[[int], None] = os.fdatasync
+
+    def writer(self) -> LogWriter:
+        """What writes the logs; it makes its system calls itself where nothing stands in their place."""
+        return LogWriter(
+            room=ROOM,
+            write=None if self.write is os.write else self.write,
+            sync=None if self.sync is os.fdatasync else self.sync,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,8 @@ class Log:
     """Bytes of records."""
     room: int = 0
     """Bytes of zeros behind them."""
+    writes: int = 0
+    """Under way."""
     is_sound: bool = True
     """False after a failed write: nobody knows what it holds, so nothing more is written to it."""
 
@@ -93,8 +106,8 @@ class Log:
 
 class Journal:
     """
-    Appends, syncs in groups, rewrites. Touched from the event loop; files are written on its own two threads, at most
-    one write to the log and one snapshot at a time.
+    Appends, syncs in groups, rewrites. Touched from the event loop. Logs are written by a thread of the engine, which
+    goes on to the next group without asking the loop; snapshots by a thread of the journal's own.
     """
 
     def __init__(self, path: Path, *, is_buffered: bool = False, disk: Disk | None = None) -> None:
@@ -107,13 +120,15 @@ class Journal:
         self.sync_seconds = Distribution(LATENCY_BOUNDS_S)
         """How long the syncs of the log took."""
         self._disk = disk if disk is not None else Disk()
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="parallelpool-journal")
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="parallelpool-snapshot")
+        self._writer = self._disk.writer()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Which hears of what the writer has written."""
         self._log = Log(FileFormat.fresh(0), -1)
         self._retired: list[Log] = []
         self._buffer: list[JournalRecord] = []
         self._appended: Ticket = 0
         self._durable: Ticket = 0
-        self._is_writing = False
         self._is_compacting = False
         self._waiting: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
         self._failure: JournalError | None = None
@@ -172,6 +187,7 @@ class Journal:
             return
         if self._failure is not None:
             raise self._failure
+        self._write_on()  # in the next turn of the loop it would stand behind whatever comes in this one
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((ticket, done))
         await done
@@ -183,65 +199,56 @@ class Journal:
             self._write_on()
 
     def _write_on(self) -> None:
-        """Starts the next write, if none runs and there is something to write."""
-        if self._is_writing or not (self._buffer or self._wants_sync):
+        """Hands on what there is to write. What is handed on during a sync shares the next one."""
+        if not (self._buffer or self._wants_sync):
             return
-        records, self._buffer = self._buffer, []
+        records, self._buffer = self._buffer[:FRAMED_AT_ONCE], self._buffer[FRAMED_AT_ONCE:]
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+            loop.add_reader(self._writer.fileno(), self._hear)
+        if self._buffer:
+            loop.call_soon(self._write_on)
         is_synced = self._wants_sync or not self._is_buffered
-        self._is_writing, self._wants_sync, self._is_unsynced = True, False, not is_synced
-        ticket, log = self._appended, self._log
-        writing = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._write_records, log, records, is_synced
-        )
-        writing.add_done_callback(lambda written: self._written(written, ticket))
-
-    def _write_records(self, log: Log, records: Sequence[JournalRecord], is_synced: bool) -> None:
-        """On a thread of the journal. Raises OSError."""
+        self._wants_sync, self._is_unsynced = False, not is_synced
+        log = self._log
         content = b"".join(map(log.format.frame, records))
-        if log.room < len(content):
-            self._make_room(log, len(content))
-        self._write(log.file, content)
-        if is_synced:
-            began = time.perf_counter()
-            self._disk.sync(log.file)
-            self.sync_seconds.observe(time.perf_counter() - began)
-        log.size += len(content)
-        log.room = max(0, log.room - len(content))
+        log.writes += 1
+        ticket = self._appended - len(self._buffer)
+        self._writer.write(log.format.number, log.file, content, ticket, is_synced=is_synced)
 
-    def _make_room(self, log: Log, needed: int) -> None:
-        """On a thread of the journal. A disk that has no room to spare is no failure: what is written tells."""
-        room = -(-needed // ROOM) * ROOM
-        try:
-            os.pwrite(log.file, bytes(room), os.lseek(log.file, 0, os.SEEK_CUR))
-        except OSError:
-            return
-        log.room = room
+    def _hear(self) -> None:
+        for written in self._writer.take():
+            self._written(written)
 
-    def _write(self, file: int, content: bytes) -> None:
-        """On a thread of the journal. Raises OSError."""
-        view = memoryview(content)
-        while view:
-            view = view[self._disk.write(file, view) :]
+    def _written(self, written: Written) -> None:
+        log = next(each for each in (self._log, *self._retired) if each.format.number == written.log)
+        log.writes -= written.jobs
+        log.size += written.size
+        log.room = written.room
+        was_sound = log.is_sound
+        if written.sync_seconds is not None:
+            self.sync_seconds.observe(written.sync_seconds)
+        if log in self._retired and not log.writes:
+            self._retired.remove(log)
+            log.close()
+        if not was_sound:
+            return  # it is known to be lost
+        if written.error is None:
+            self._syncs += 1
+            self._settle(written.ticket)
+        elif isinstance(written.error, OSError):
+            log.is_sound = False
+            self._fail(written.error)
+        else:
+            raise written.error
 
     def _write_synced(self, file: int, content: bytes) -> None:
         """On a thread of the journal. Raises OSError."""
-        self._write(file, content)
+        rest = content
+        while rest:
+            rest = rest[self._disk.write(file, rest) :]
         self._disk.sync(file)
-
-    def _written(self, writing: asyncio.Future[None], ticket: Ticket) -> None:
-        self._is_writing = False
-        for log in self._retired:
-            log.close()
-        self._retired.clear()
-        error = writing.exception()
-        if error is None:
-            self._syncs += 1
-            self._settle(ticket)
-            self._write_on()
-        elif isinstance(error, OSError):
-            self._fail(error)
-        else:
-            raise error
 
     def _settle(self, ticket: Ticket) -> None:
         self._durable = ticket
@@ -315,7 +322,7 @@ class Journal:
     def _retire(self, log: Log) -> None:
         """Records go to `log` from now on; the old one is closed when its last write has ended."""
         old, self._log = self._log, log
-        if self._is_writing:
+        if old.writes:
             self._retired.append(old)
         else:
             old.close()
@@ -400,4 +407,8 @@ class Journal:
             raise JournalError(f"cannot sync the pool's journal {self._path}: {error.strerror}") from error
         finally:
             self._threads.shutdown(wait=True)
-            self._log.close()
+            self._writer.stop()
+            if self._loop is not None:
+                self._loop.remove_reader(self._writer.fileno())
+            for log in (*self._retired, self._log):
+                log.close()

@@ -8,7 +8,7 @@ stands is known by the containers that hold it and nowhere else.
 from dataclasses import dataclass
 from typing import Self
 
-from parallelpool._core import Authorization, Header, Rules, Transaction, keccak256
+from parallelpool._core import Authorization, Header, LogWriter, Rules, Transaction, Written, keccak256
 from parallelpool._core import PriceOrder as CorePriceOrder
 from parallelpool.primitives import Address, Gas, Nonce, Slots, TxHash, Wei
 
@@ -16,9 +16,11 @@ __all__ = [
     "Authorization",
     "CorePriceOrder",
     "Header",
+    "LogWriter",
     "PooledTransaction",
     "Rules",
     "Transaction",
+    "Written",
     "keccak256",
     "slots_of",
 ]

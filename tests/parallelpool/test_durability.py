@@ -92,7 +92,7 @@ async def test_a_full_system_buffer_is_a_refusal_too(tmp_path: Path) -> None:
     """Where even the write fails, `buffered` takes the transaction out again, as `fsync` does."""
     is_full = False
 
-    def write(file: int, view: memoryview) -> int:
+    def write(file: int, view: bytes) -> int:
         if is_full:
             raise OSError(errno.ENOSPC, "No space left on device")
         return os.write(file, view)

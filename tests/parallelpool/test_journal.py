@@ -253,6 +253,7 @@ class GatedDisk:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
+        self.begun = 0
         self.syncs = 0
         self.failing: int | None = None
 
@@ -260,11 +261,12 @@ class GatedDisk:
         """As the journal takes it."""
         return Disk(write=self._write, sync=self._sync)
 
-    def _write(self, file: int, content: memoryview) -> int:
+    def _write(self, file: int, content: bytes) -> int:
         # In small pieces, as a disk may.
         return os.write(file, content[:1_000])
 
     def _sync(self, file: int) -> None:
+        self.begun += 1
         assert self.gate.wait(30)
         self.syncs += 1
         if self.failing is not None:
@@ -273,14 +275,13 @@ class GatedDisk:
 
 
 async def test_many_waiters_share_one_sync(path: Path) -> None:
-    """A hundred records of one turn of the loop, and a hundred that came meanwhile, cost two syncs."""
+    """Whatever comes while a sync runs shares the next one: two hundred records cost two syncs."""
     gated = GatedDisk()
     journal = Journal.open(path, disk=gated.disk())
     before = gated.syncs
     gated.gate.clear()
     first = [asyncio.create_task(journal.durable(journal.append([added(n)]))) for n in range(100)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await until(lambda: gated.begun > before)
     second = [asyncio.create_task(journal.durable(journal.append([added(n)]))) for n in range(100, 200)]
     await asyncio.sleep(0)
     waiting = [task.done() for task in (*first, *second)]
