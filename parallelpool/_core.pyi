@@ -66,6 +66,7 @@ from parallelpool._boundary.errors import (
     StoreRefused,
     error_kinds,
 )
+from parallelpool._boundary.intake import Intake, IntakeNews, Submissions
 from parallelpool._boundary.log_writing import LogWriter, Written
 from parallelpool._boundary.pool_order import (
     BestFirst,
@@ -124,6 +125,8 @@ __all__ = [
     "ExecutionStatistics",
     "GenesisError",
     "Header",
+    "Intake",
+    "IntakeNews",
     "LeftOut",
     "Log",
     "LogWriter",
@@ -139,6 +142,7 @@ __all__ = [
     "StateUnavailable",
     "StorageFailure",
     "StoreRefused",
+    "Submissions",
     "Transaction",
     "Withdrawal",
     "Workers",

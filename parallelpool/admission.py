@@ -217,18 +217,22 @@ class Admission:
         for arrival, tx in zip(group, decoded, strict=True):
             if arrival.taken.done():
                 continue  # its caller has gone
-            if not isinstance(tx, Transaction):
-                if tx.kind in JUDGED_BY_THE_POOL:
-                    self.pool.count_invalid()
-                arrival.taken.set_exception(DecodeError(tx.message, tx.kind))
-            elif (problem := arrival.check(tx)) is not None:
-                arrival.taken.set_exception(problem)
+            if isinstance(checked := self._checked(tx, arrival.check), Transaction):
+                admissible.append((arrival.taken, checked))
             else:
-                admissible.append((arrival.taken, tx))
+                arrival.taken.set_exception(checked)
         if not admissible:
             return
         # The pool decides in the task's first step, which is before the next group's, as tasks begin in order.
         answers.create_task(self._admit(admissible))
+
+    def _checked(self, tx: Transaction | Rejection, check: Check) -> Transaction | Exception:
+        """What may go to the pool, or why it does not get there."""
+        if isinstance(tx, Transaction):
+            return check(tx) or tx
+        if tx.kind in JUDGED_BY_THE_POOL:
+            self.pool.count_invalid()
+        return DecodeError(tx.message, tx.kind)
 
     async def _admit(self, admissible: Sequence[tuple[asyncio.Future[Transaction], Transaction]]) -> None:
         try:
@@ -238,6 +242,20 @@ class Admission:
                 taken.cancel()
             raise
         _answer(admissible, answers)
+
+    async def take_all(
+        self, decoded: Sequence[Transaction | Rejection], check: Check, /
+    ) -> Sequence[Exception | None]:
+        """
+        As `take` for each of what was decoded already, admitted as one group and synced together.
+
+        `None` where the transaction is in the pool and synced, else why it is not. The pool has decided when this
+        waits for the first time; a caller who goes then changes nothing any more.
+        """
+        checked = [self._checked(tx, check) for tx in decoded]
+        admissible = [tx for tx in checked if isinstance(tx, Transaction)]
+        answers = iter(await self.submit_all(admissible, local=True) if admissible else ())
+        return [next(answers) if isinstance(tx, Transaction) else tx for tx in checked]
 
     async def submit_all(self, transactions: Sequence[Transaction], *, local: bool) -> list[PoolError | None]:
         """

@@ -2,15 +2,25 @@
 The way in: raw bytes to recovered transactions, many at a time.
 
 One engine call decodes a list and recovers all senders on all workers. Who collects the lists is
-`parallelpool.admission`.
+`parallelpool.admission`; what comes over HTTP one by one is collected and recovered by the engine itself (`Intake`).
 """
 
 from collections.abc import Callable, Sequence
 
-from parallelpool._core import DecodeRejection, Transaction, Workers, decode_transactions
+from parallelpool._core import (
+    DecodeRejection,
+    IntakeNews,
+    Submissions,
+    Transaction,
+    Workers,
+    decode_transactions,
+)
+from parallelpool._core import Intake as CoreIntake
 from parallelpool.distribution import Distribution
 from parallelpool.engine import Lane
 from parallelpool.errors import DecodeError
+
+__all__ = ["DecodeRejection", "Ingress", "Intake", "IntakeNews", "Submissions", "Workers"]
 
 
 class Ingress:
@@ -45,3 +55,37 @@ class Ingress:
         return await self._lane.run(
             decode_transactions, self._workers, list(raw), self._chain_id, self._parallel_tx_type()
         )
+
+    def listen(self, listeners: Sequence[int], /, *, idle_s: float) -> "Intake":
+        """
+        Connections on which transactions are submitted, see `rpc.http_intake`.
+
+        `listeners` are descriptors of sockets that listen and do not block; they are given up. `idle_s`: how long a
+        connection stays open without a request.
+        """
+        core = CoreIntake(self._workers, listeners, chain_id=self._chain_id, idle_s=idle_s)
+        return Intake(core, self._parallel_tx_type, self.recovered_at_once)
+
+
+class Intake:
+    """The engine's `Intake`, which decodes as the chain's head wants it."""
+
+    def __init__(
+        self, core: CoreIntake, parallel_tx_type: Callable[[], int | None], recovered_at_once: Distribution
+    ) -> None:
+        self._parallel_tx_type = parallel_tx_type
+        self._recovered_at_once = recovered_at_once
+        self._core = core
+        self.fileno = core.fileno
+        self.judge = core.judge
+        self.answer = core.answer
+        self.hang_up = core.hang_up
+        self.close_soon = core.close_soon
+        self.stop = core.stop
+
+    def take(self) -> IntakeNews:
+        """What has come. Raises CoreInternalError if nothing will come any more, which is a bug."""
+        news = self._core.take(self._parallel_tx_type())
+        for count in news.recovered_at_once:
+            self._recovered_at_once.observe(count)
+        return news

@@ -213,6 +213,7 @@ class _Parts:
             batches=self.batches,
             producer=self.producer,
             events=self.events,
+            listen=lambda listeners, idle_s: self.ingress.listen(listeners, idle_s=idle_s),
         )
         self.server = RpcServer(backend, settings_of(config, version=__version__, ipc_path=_ipc_path(config)))
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from parallelpool.conditions import Condition
     from parallelpool.events import Departure, EventBus
+    from parallelpool.ingress import DecodeRejection, Intake
     from parallelpool.transaction import PooledTransaction, Transaction
 
 # ------------------------------------------------------------------ chain
@@ -172,6 +173,14 @@ class Ingress(Protocol):
         `check` has the RPC's own objections (fee cap, replay protection), which come between decoding and admission.
         The future's exception is DecodeError with geth's text, what `check` gives, or PoolError with geth's text.
         """
+
+    async def take_all(
+        self,
+        decoded: Sequence[Transaction | DecodeRejection],
+        check: Callable[[Transaction], Exception | None],
+        /,
+    ) -> Sequence[Exception | None]:
+        """As `take` for each, without what was decoded already having to wait for others; `None` is in the pool."""
 
     async def decode(self, raw: bytes, /) -> Transaction:
         """
@@ -401,3 +410,8 @@ class Backend:
     batches: Batches
     producer: Producer
     events: EventBus
+    listen: Callable[[Sequence[int], float], Intake] | None = None
+    """
+    Serves submissions that come over HTTP beside the event loop: descriptors of listening sockets, which are given up,
+    and how long a connection stays open without a request, in seconds. `None`: all connections are the loop's.
+    """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import CoroutineType
 
@@ -131,7 +131,7 @@ class Dispatcher:
             log.exception("result has no JSON form", method=call.method)
             code = INTERNAL_ERROR
             answer = self._error(call, RpcError(str(problem), code=code))
-        _tell(call, caller, code, began)
+        tell(call.method, caller.transport, caller.address, code, began)
         return answer
 
     def begin(self, message: Json, caller: Caller) -> Begun | None:
@@ -151,8 +151,38 @@ class Dispatcher:
     def end(self, begun: Begun) -> bytes | None:
         """The answer to what `begin` has begun, and one line about it to the log."""
         answer, code = self._end(begun.call, begun.outcome)
-        _tell(begun.call, begun.caller, code, begun.began)
+        tell(begun.call.method, begun.caller.transport, begun.caller.address, code, begun.began)
         return answer
+
+    def takes_all(self, name: str, modules: frozenset[str] | None) -> bool:
+        """Whether `take_all` serves this method, for callers who are offered these namespaces."""
+        method = self._methods.get(name)
+        is_offered = modules is None or name.partition("_")[0] in modules
+        return method is not None and method.take_all is not None and is_offered
+
+    async def take_all(
+        self, name: str, given: Sequence[object], time_limit_s: float | None
+    ) -> list[RpcError | None]:
+        """
+        Serves calls of a method whose parameters were read by others: the error that each is answered with, if any.
+
+        Raises CancelledError where who does the work is being closed.
+        """
+        take_all = self._methods[name].take_all
+        assert take_all is not None, "the method takes many"
+        self.calls[name] += len(given)
+        try:
+            async with asyncio.timeout(time_limit_s):
+                outcomes = await take_all(given)
+            refusals = [None if each is None else _refusal(name, each) for each in outcomes]
+        except TimeoutError:
+            refusals = [RequestTimedOut() for _ in given]
+        except Exception as error:  # noqa: BLE001 - becomes the answer, as in `_run`
+            refusals = [_refusal(name, error) for _ in given]
+        for refusal in refusals:
+            if refusal is not None:
+                self.failures[refusal.code] += 1
+        return refusals
 
     def _is_pipelined(self, name: Json) -> bool:
         method = self._methods.get(name) if isinstance(name, str) else None
@@ -352,13 +382,14 @@ class Dispatcher:
         return self._refuse(call) if isinstance(call, Refused) else self._error(call, error)
 
 
-def _tell(call: Call, caller: Caller, code: int, began: float) -> None:
+def tell(method: str, transport: str, peer: str, code: int, began: float) -> None:
+    """One line about a call that has been served; `began` is of `time.perf_counter`."""
     log.debug(
         "request served",
-        method=call.method[:64],
+        method=method[:64],
         code=code,
-        transport=caller.transport,
-        peer=caller.address,
+        transport=transport,
+        peer=peer,
         duration_ms=round((time.perf_counter() - began) * 1e3, 3),
     )
 

@@ -85,7 +85,12 @@ def stream_result(call_id: Json | object, result: Streamed) -> Streamed:
 
 def write_error(call_id: Json | object, error: RpcError) -> bytes:
     """An answer around an error."""
-    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (encode(call_id), _as_go(encode(error_object(error))))
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (encode(call_id), write_error_object(error))
+
+
+def write_error_object(error: RpcError) -> bytes:
+    """The inner part of it."""
+    return _as_go(encode(error_object(error)))
 
 
 def _as_go(text: bytes) -> bytes:

@@ -65,7 +65,8 @@ class HttpEndpoint:
         self._is_operator = is_operator
         self._virtual_hosts = VirtualHosts(settings.virtual_hosts)
         self._cors = Cors(settings.cors_domains)
-        self._time_limit_s = settings.write_timeout_s - ANSWER_RESERVE_S
+        self.time_limit_s = settings.write_timeout_s - ANSWER_RESERVE_S
+        """Of a call."""
         self._callers: dict[str, Caller] = {}
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="parallelpool-gzip")
 
@@ -165,7 +166,7 @@ class HttpEndpoint:
                 address,
                 self._settings.modules,
                 self._is_operator(address),
-                time_limit_s=self._time_limit_s,
+                time_limit_s=self.time_limit_s,
             )
         return caller
 

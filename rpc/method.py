@@ -4,7 +4,7 @@ One row of the method table: a handler, what it is called with, and how the disp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,6 +31,8 @@ class Method:
     The handler gives an awaitable, and has begun the work then: neighbours in a batch are begun in order and wait
     together. What is shown is one hash.
     """
+    take_all: Callable[[Sequence[Any]], Awaitable[Sequence[Exception | None]]] | None = None
+    """The same work for many whose parameters others have read: why each was refused, `None` if it was not."""
     show: Callable[[Any], object] | None = None
     """Makes what the handler gives, in the end, into what JSON can say."""
 

@@ -4,7 +4,8 @@ HTTP's plain case, answered on the connection itself: aiohttp's request, respons
 In: the bytes of connections. Out: what aiohttp and `HttpEndpoint` would answer, byte for byte. A request that comes
 whole, alone and with a plain head is answered here. The first bytes that are anything else hand the connection over to
 aiohttp, which has it from then on; so does a request whose answer is streamed or whose work fails, along with the
-work that was begun. Why, and what it gained: docs/decisions/0008-plain-http.md.
+work that was begun. Why, and what it gained: docs/decisions/0008-plain-http.md. Connections on which nothing but
+transactions is submitted do not come here (`rpc.http_intake`).
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class PlainHttp:
         self.connections: set[PlainConnection] = set()
         self._beginnings = {packed: _head_of(endpoint.headers(is_packed=packed)) for packed in (False, True)}
         self._second = 0
-        self._date = b""
+        self._ending = b""
 
     def connection(self) -> asyncio.Protocol:
         """Our end of a new connection."""
@@ -57,17 +58,17 @@ class PlainHttp:
 
     def written(self, body: bytes, *, is_packed: bool) -> bytes:
         """An answer as aiohttp writes it."""
+        before, after = self.head(is_packed=is_packed)
+        return b"%b%d%b%b" % (before, len(body), after, body)
+
+    def head(self, *, is_packed: bool) -> tuple[bytes, bytes]:
+        """The head of an answer, before and after the length of the body."""
         second = int(time.time())
         if second != self._second:
-            self._second, self._date = second, formatdate(second, usegmt=True).encode()
-        beginning = self._beginnings[is_packed]
-        return b"%bContent-Length: %d\r\nDate: %b\r\nServer: %b\r\n\r\n%b" % (
-            beginning,
-            len(body),
-            self._date,
-            SERVER,
-            body,
-        )
+            self._second = second
+            date = formatdate(second, usegmt=True).encode()
+            self._ending = b"\r\nDate: %b\r\nServer: %b\r\n\r\n" % (date, SERVER)
+        return self._beginnings[is_packed], self._ending
 
     async def close(self, patience_s: float) -> None:
         """Closes idle connections, then each whose request is answered, and what is left when time is up."""
@@ -303,4 +304,4 @@ async def _response(endpoint: HttpEndpoint, message: Json, caller: Caller) -> ob
 
 def _head_of(headers: Mapping[str, str]) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 200 OK\r\n{lines}".encode()
+    return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode()

@@ -23,6 +23,7 @@ from rpc.connection import Connection, Wire
 from rpc.dispatch import BatchLimits, Dispatcher
 from rpc.filters import FilterBook
 from rpc.http_endpoint import HttpEndpoint, is_on_path
+from rpc.http_intake import METHOD, HttpIntake, given_up
 from rpc.ipc import IpcEndpoint
 from rpc.method import MethodTable
 from rpc.methods import method_table
@@ -49,6 +50,10 @@ IDLE_S = 120.0
 """How long a connection without requests stays open where HTTP does not say."""
 
 
+BACKLOG = 1_024
+"""Connections that may wait to be accepted."""
+
+
 LINGERING_S = 1.0
 """How long the rest of a refused body is read, so that the client gets to see the refusal."""
 
@@ -73,6 +78,7 @@ class RpcServer:
     ) -> None:
         """`further_methods` are served beside those of the namespaces."""
         self._settings = settings
+        self._begin_intake = backend.listen
         blocks = BlockCache(backend.chain)
         self._news = News(backend.chain, backend.events, blocks)
         self._filters = FilterBook(self._news)
@@ -107,7 +113,7 @@ class RpcServer:
             stack.push_async_callback(self._dispatcher.settle)
             if self._http is not None:
                 stack.callback(self._http.close)
-            await self._open_listeners(stack)
+            await self._open_listeners(stack, tasks)
             if self._ipc is not None:
                 await self._ipc.start()
                 stack.push_async_callback(self._ipc.close)
@@ -127,20 +133,20 @@ class RpcServer:
 
     # -- listeners
 
-    async def _open_listeners(self, stack: AsyncExitStack) -> None:
+    async def _open_listeners(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> None:
         http, websocket = self._settings.http, self._settings.websocket
         if http is not None:
-            self.http_url = await self._listen(stack, http.address, http.port)
+            self.http_url = await self._listen(stack, tasks, http.address, http.port)
             log.info("HTTP server started", endpoint=self.http_url, vhosts=",".join(http.virtual_hosts))
         if websocket is not None:
             if http is not None and (http.address, http.port) == (websocket.address, websocket.port):
                 self.websocket_url = self.http_url
             else:
-                self.websocket_url = await self._listen(stack, websocket.address, websocket.port)
+                self.websocket_url = await self._listen(stack, tasks, websocket.address, websocket.port)
             self.websocket_url = str(self.websocket_url).replace("http://", "ws://", 1)
             log.info("WebSocket enabled", url=self.websocket_url)
 
-    async def _listen(self, stack: AsyncExitStack, address: str, port: int) -> str:
+    async def _listen(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup, address: str, port: int) -> str:
         idle_s = self._settings.http.idle_timeout_s if self._settings.http is not None else IDLE_S
         # Compressed request bodies stay as they are: geth does not unpack them, and bombs are packed.
         handlers = web.Server(
@@ -154,14 +160,34 @@ class RpcServer:
             PlainHttp(self._http, handlers, idle_s=idle_s) if self._http is not None and idle_s > 0 else None
         )
         listener = await asyncio.get_running_loop().create_server(
-            handlers if plain is None else plain.connection, address, port, backlog=1_024
+            handlers if plain is None else plain.connection,
+            address,
+            port,
+            backlog=BACKLOG,
+            start_serving=False,
         )
-        stack.push_async_callback(_close, listener, plain, handlers)
+        stack.callback(listener.close)
+        intake = self._intake(plain, listener, idle_s)
+        stack.push_async_callback(_close, listener, intake, plain, handlers)
+        if intake is None:
+            await listener.start_serving()
+        else:
+            stack.callback(tasks.create_task(intake.run()).cancel)
         if self._websocket is not None:
             stack.push_async_callback(self._websocket.close)
         bound_port = listener.sockets[0].getsockname()[1]
         host = f"[{address}]" if ":" in address else address
         return f"http://{host}:{bound_port}"
+
+    def _intake(self, plain: PlainHttp | None, listener: asyncio.Server, idle_s: float) -> HttpIntake | None:
+        """The engine's part of a listener, if it has one."""
+        http = self._settings.http
+        if self._begin_intake is None or plain is None or http is None:
+            return None
+        if not self._dispatcher.takes_all(METHOD, http.modules):
+            return None
+        listeners = given_up(listener.sockets, BACKLOG)
+        return HttpIntake(self._begin_intake(listeners, idle_s), plain, self._dispatcher)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._websocket is not None and self._settings.websocket is not None and is_upgrade(request):
@@ -187,15 +213,19 @@ class RpcServer:
         return self._settings.operator_anywhere or is_loopback(address)
 
 
-async def _close(listener: asyncio.Server, plain: PlainHttp | None, handlers: web.Server) -> None:
+async def _close(
+    listener: asyncio.Server, intake: HttpIntake | None, plain: PlainHttp | None, handlers: web.Server
+) -> None:
     """Closes a listener and its connections; requests that are under way have `SHUTDOWN_S` to end."""
     loop = asyncio.get_running_loop()
     listener.close()
     await asyncio.sleep(0)  # connections that were accepted already get their turn
     handlers.pre_shutdown()
     ends_at = loop.time() + SHUTDOWN_S
+    closing = [each.close(SHUTDOWN_S) for each in (intake, plain) if each is not None]
+    await asyncio.gather(*closing)
     if plain is not None:
-        await plain.close(SHUTDOWN_S)
+        await plain.close(0.0)  # what the engine handed over meanwhile
         handlers.pre_shutdown()  # of connections that were handed over meanwhile
     # aiohttp waits twice: for the handlers to end, and again after it has told them to.
     await handlers.shutdown(max(LEAST_PATIENCE_S, ends_at - loop.time()) / 2)

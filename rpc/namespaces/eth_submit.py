@@ -21,6 +21,9 @@ from rpc.quantities import data, json_uint64, to_data
 from rpc.settings import CallSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelpool.ingress import DecodeRejection
     from parallelpool.transaction import Transaction
 
 WEI_PER_ETHER: Final = 10**18
@@ -41,7 +44,12 @@ class SubmitMethods:
         """Rows of the method table."""
         return {
             "eth_sendRawTransaction": Method(
-                self.send_raw_transaction, required(data), is_hot=True, is_pipelined=True, show=hash_of
+                self.send_raw_transaction,
+                required(data),
+                is_hot=True,
+                is_pipelined=True,
+                take_all=self.send_decoded,
+                show=hash_of,
             ),
             "eth_sendRawTransactionSync": Method(
                 self.send_raw_transaction_sync, required(data) + optional(json_uint64)
@@ -51,6 +59,12 @@ class SubmitMethods:
     def send_raw_transaction(self, raw: bytes) -> asyncio.Future[Transaction]:
         """The transaction, once it is pooled and durable. The caller is told its hash."""
         return self._backend.ingress.take(raw, self._objection)
+
+    async def send_decoded(
+        self, decoded: Sequence[Transaction | DecodeRejection]
+    ) -> Sequence[Exception | None]:
+        """Why each is not pooled and durable, if it is not."""
+        return await self._backend.ingress.take_all(decoded, self._objection)
 
     async def send_raw_transaction_sync(self, raw: bytes, timeout_ms: int | None) -> Json:
         """The receipt, if the transaction is mined in time (EIP-7966)."""

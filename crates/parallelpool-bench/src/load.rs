@@ -73,6 +73,8 @@ struct Connection<'a> {
     address: &'a str,
     /// What was read and not used.
     buffer: Vec<u8>,
+    /// Where reads go; kept, since clearing one costs as much as a short read.
+    chunk: Vec<u8>,
 }
 
 impl<'a> Connection<'a> {
@@ -80,7 +82,7 @@ impl<'a> Connection<'a> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, address, buffer: Vec::new() })
+        Ok(Self { stream, address, buffer: Vec::new(), chunk: vec![0; CHUNK] })
     }
 
     fn send_all(mut self, bodies: &[Vec<u8>]) -> io::Result<Load> {
@@ -164,11 +166,10 @@ impl<'a> Connection<'a> {
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        let mut chunk = [0; CHUNK];
-        match self.stream.read(&mut chunk) {
+        match self.stream.read(&mut self.chunk) {
             Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed")),
             Ok(read) => {
-                self.buffer.extend_from_slice(&chunk[..read]);
+                self.buffer.extend_from_slice(&self.chunk[..read]);
                 Ok(())
             }
             // A socket with a timeout is not read on by itself after the process was stopped and continued.

@@ -21,6 +21,7 @@ mod detach;
 mod error;
 mod genesis;
 mod hints;
+mod intake;
 mod log_writer;
 mod pool_order;
 mod predictions;
@@ -63,6 +64,8 @@ mod _core {
     use crate::genesis::{block_hash, dev_genesis, split_blocks};
     #[pymodule_export]
     use crate::hints::{PyAccessSet, PyBatch, PyBatchPlan, find_conflicts, plan_batches};
+    #[pymodule_export]
+    use crate::intake::{PyIntake, PyIntakeNews, PySubmissions};
     #[pymodule_export]
     use crate::log_writer::{PyLogWriter, PyWritten};
     #[pymodule_export]

@@ -4,10 +4,11 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use parallelpool_core::tx::decode::{DecodeError, decode};
-use parallelpool_core::tx::recover::{SenderError, recover_sender};
-use parallelpool_core::tx::{Authorization, RecoveredTransaction, SharedTransaction, Tag, Transaction};
+use parallelpool_core::tx::decode::DecodeError;
+use parallelpool_core::tx::recover::SenderError;
+use parallelpool_core::tx::{Authorization, SharedTransaction, Tag, Transaction};
 use parallelpool_core::workers::Priority;
+use parallelpool_intake::Decoded;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyTuple};
@@ -291,19 +292,17 @@ pub fn decode_transactions<'py>(
     let raw: Vec<PyBackedBytes> = raw.into_iter().map(PyBackedBytes::from).collect();
     let workers = Arc::clone(&workers.inner);
     let outcomes = detached(py, || {
-        Ok(workers.map_at(Priority::Recovery, &raw, |bytes| match decode(bytes, parallel_tx_type) {
-            Err(error) => Err(error.for_chain(chain_id)),
-            Ok(tx) => Ok(match recover_sender(&tx, chain_id) {
-                Ok(sender) => State::Recovered(Arc::new(RecoveredTransaction { tx, sender })),
-                Err(cause) => State::Senderless(Arc::new(tx), cause),
-            }),
-        }))
+        Ok(workers.map_at(Priority::Recovery, &raw, |bytes| Decoded::of(bytes, chain_id, parallel_tx_type)))
     })?;
-    outcomes
-        .into_iter()
-        .map(|outcome| match outcome {
-            Ok(state) => Ok(Bound::new(py, PyTransaction { state })?.into_any()),
-            Err(error) => Ok(Bound::new(py, PyDecodeRejection { error })?.into_any()),
-        })
-        .collect()
+    outcomes.into_iter().map(|decoded| decoded_object(py, decoded)).collect()
+}
+
+/// A `Transaction`, or a `DecodeRejection`.
+pub fn decoded_object(py: Python<'_>, decoded: Decoded) -> PyResult<Bound<'_, PyAny>> {
+    let state = match decoded {
+        Decoded::Recovered(shared) => State::Recovered(shared),
+        Decoded::Senderless(tx, cause) => State::Senderless(tx, cause),
+        Decoded::Rejected(error) => return Ok(Bound::new(py, PyDecodeRejection { error })?.into_any()),
+    };
+    Ok(Bound::new(py, PyTransaction { state })?.into_any())
 }
