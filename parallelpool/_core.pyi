@@ -86,6 +86,8 @@ from parallelpool._boundary.replaying import (
 from parallelpool._boundary.simulation import (
     CallOutcome,
     CallRequest,
+    SimulatedBlock,
+    SimulatedCall,
 )
 from parallelpool._boundary.transactions import (
     Authorization,
@@ -139,6 +141,8 @@ __all__ = [
     "ReplayBlock",
     "ReplayVerdict",
     "Rules",
+    "SimulatedBlock",
+    "SimulatedCall",
     "StateUnavailable",
     "StorageFailure",
     "StoreRefused",

@@ -33,6 +33,8 @@ from parallelpool._core import (
     PredictionStatistics,
     Receipt,
     Rules,
+    SimulatedBlock,
+    SimulatedCall,
     StateUnavailable,
     StorageFailure,
     StoreRefused,
@@ -74,6 +76,10 @@ __all__ = [
     "PredictionStatistics",
     "Receipt",
     "Rules",
+    "SeriesRow",
+    "SimulatedBlock",
+    "SimulatedCall",
+    "StateOverrideRow",
     "StateUnavailable",
     "StorageFailure",
     "StoreRefused",
@@ -88,6 +94,29 @@ AccountProof: TypeAlias = tuple[
     Account, bytes, tuple[bytes, ...], tuple[tuple[bytes, bytes, tuple[bytes, ...]], ...]
 ]
 """(account, storage root, account proof, (slot, value, proof) each)."""
+
+StateOverrideRow: TypeAlias = tuple[
+    bytes,
+    int | None,
+    int | None,
+    bytes | None,
+    Sequence[tuple[bytes, bytes]] | None,
+    Sequence[tuple[bytes, bytes]] | None,
+    bytes | None,
+]
+"""(address, nonce, balance, code, state, state difference, where its precompile answers instead)."""
+
+SeriesRow: TypeAlias = tuple[
+    dict[str, int | bytes] | None,
+    bytes | None,
+    Sequence[tuple[int, int, bytes, int]] | None,
+    Sequence[StateOverrideRow],
+    Sequence[CallRequest],
+]
+"""
+A simulated block: (block overrides, beacon root, withdrawals, state overrides, messages); a withdrawal is (index,
+validator index, address, gwei).
+"""
 
 AccountAccesses: TypeAlias = tuple[
     bytes,
@@ -256,6 +285,25 @@ class EmbeddedChain:
         """The outcome carries the touched accounts and slots."""
         return await self._lanes.queries.run(
             self.core.create_access_list, request, number, gas_cap, timeout_ms
+        )
+
+    async def simulate(
+        self,
+        blocks: Sequence[SeriesRow],
+        number: int,
+        validate: bool,
+        tells_moves: bool,
+        gas_cap: int,
+        timeout_ms: int,
+        /,
+    ) -> tuple[tuple[int, str] | None, list[SimulatedBlock]]:
+        """
+        Blocks on the one at `number`: (refusal as code and geth's words, blocks).
+
+        Raises CoreInvalidArgument for overrides that contradict each other, StateUnavailable.
+        """
+        return await self._lanes.queries.run(
+            self.core.simulate, blocks, number, validate, tells_moves, gas_cap, timeout_ms
         )
 
     async def known_accesses(

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         Log,
         Receipt,
         Rules,
+        SeriesRow,
+        SimulatedBlock,
     )
     from parallelpool.conditions import Condition
     from parallelpool.events import Departure, EventBus
@@ -116,6 +118,16 @@ class Chain(Protocol):
     async def create_access_list(
         self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
     ) -> CallOutcome: ...
+    async def simulate(
+        self,
+        blocks: Sequence[SeriesRow],
+        number: int,
+        validate: bool,
+        tells_moves: bool,
+        gas_cap: int,
+        timeout_ms: int,
+        /,
+    ) -> tuple[tuple[int, str] | None, list[SimulatedBlock]]: ...
 
 
 # ------------------------------------------------------------------ pool

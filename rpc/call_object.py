@@ -77,6 +77,8 @@ class AccountOverride:
     code: bytes | None
     state: Slots | None
     state_diff: Slots | None
+    move_precompile_to: bytes | None = None
+    """Where the precompile of this address answers instead."""
 
 
 StateOverride: TypeAlias = "list[tuple[bytes, AccountOverride]]"
@@ -145,23 +147,27 @@ def state_override(value: Json) -> StateOverride:
 def _account_override(value: Json) -> AccountOverride:
     fields = Fields(value, "override.OverrideAccount")
     slots = map_of(hash32, hash32, "map[common.Hash]common.Hash")
-    if fields.take("movePrecompileToAddress", address) is not None:
-        raise RpcError("movePrecompileToAddress is not supported")
     return AccountOverride(
         nonce=fields.take("nonce", uint64),
         balance=fields.take("balance", big),
         code=fields.take("code", data),
         state=fields.take("state", slots),
         state_diff=fields.take("stateDiff", slots),
+        move_precompile_to=fields.take("movePrecompileToAddress", address),
     )
 
 
 def block_override(value: Json) -> BlockOverride:
-    """geth's `BlockOverrides`, whose fields have no names of their own in JSON, under the engine's names."""
+    """geth's `BlockOverrides` for one message, under the engine's names."""
     fields = Fields(value, "override.BlockOverrides")
     for field in ("beaconRoot", "withdrawals"):
         if fields.take(field, _present):
             raise RpcError(f'block override "{field}" is not supported for this RPC method')
+    return block_fields(fields)
+
+
+def block_fields(fields: Fields) -> BlockOverride:
+    """The fields of an environment, which have no names of their own in JSON. Raises RpcError for what is too wide."""
     found: dict[str, int | bytes | None] = {
         "number": fields.take("Number", big),
         "difficulty": fields.take("Difficulty", big),
@@ -186,21 +192,28 @@ def _present(_value: Json) -> bool:
 # ------------------------------------------------------------------ out
 
 
-def check_call(call: CallObject, chain_id: int) -> None:
+def contradiction(call: CallObject, chain_id: int) -> str | None:
     """
-    Raises RpcError in geth's words for a message that contradicts itself or the chain.
+    geth's words for a message that contradicts itself or the chain, if it does.
 
     Source: geth internal/ethapi/transaction_args.go, CallDefaults.
     """
     has_dynamic_fee = call.max_fee_per_gas is not None or call.max_priority_fee_per_gas is not None
     if call.gas_price is not None and has_dynamic_fee:
-        raise RpcError("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+        return "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"
     if call.to is None and call.blob_versioned_hashes is not None:
-        raise RpcError("blob transaction of type create")
+        return "blob transaction of type create"
     if call.to is None and call.authorization_list is not None:
-        raise RpcError("EIP-7702 transaction cannot be used to create contract")
+        return "EIP-7702 transaction cannot be used to create contract"
     if call.chain_id is not None and call.chain_id != chain_id:
-        raise RpcError(f"chainId does not match node's (have={call.chain_id}, want={chain_id})")
+        return f"chainId does not match node's (have={call.chain_id}, want={chain_id})"
+    return None
+
+
+def check_call(call: CallObject, chain_id: int) -> None:
+    """Raises RpcError for a message that contradicts itself or the chain."""
+    if (words := contradiction(call, chain_id)) is not None:
+        raise RpcError(words)
 
 
 def check_type(call: CallObject, parallel_tx_type: int | None) -> None:
@@ -215,8 +228,9 @@ def to_request(
     parallel_tx_type: int | None,
     state: StateOverride | None = None,
     block: BlockOverride | None = None,
+    words: str | None = None,
 ) -> CallRequest:
-    """The engine's form. Raises RpcError for overrides that contradict themselves."""
+    """The engine's form; `words` are its contradiction. Raises RpcError for overrides that contradict themselves."""
     return CallRequest(
         sender=call.sender,
         to=call.to,
@@ -232,7 +246,8 @@ def to_request(
         blob_versioned_hashes=call.blob_versioned_hashes or (),
         authorization_list=call.authorization_list or (),
         tx_type=_insisted_type(call, parallel_tx_type),
-        state_overrides=_engine_overrides(state or ()),
+        contradiction=words,
+        state_overrides=engine_overrides(state or ()),
         block_overrides=block or None,
     )
 
@@ -246,13 +261,26 @@ def _insisted_type(call: CallObject, parallel_tx_type: int | None) -> int | None
     return BLOB if call.blob_versioned_hashes == [] else None
 
 
-_EngineOverride: TypeAlias = "tuple[bytes, int | None, int | None, bytes | None, Slots | None, Slots | None]"
+EngineOverride: TypeAlias = (
+    "tuple[bytes, int | None, int | None, bytes | None, Slots | None, Slots | None, bytes | None]"
+)
 
 
-def _engine_overrides(state: Sequence[tuple[bytes, AccountOverride]]) -> list[_EngineOverride]:
-    overrides: list[_EngineOverride] = []
+def engine_overrides(state: Sequence[tuple[bytes, AccountOverride]]) -> list[EngineOverride]:
+    """The engine's rows. Raises RpcError for overrides that contradict themselves."""
+    overrides: list[EngineOverride] = []
     for account, seen in state:
         if seen.state is not None and seen.state_diff is not None:
             raise RpcError(f"account {to_checksum(account)} has both 'state' and 'stateDiff'")
-        overrides.append((account, seen.nonce, seen.balance, seen.code, seen.state, seen.state_diff))
+        overrides.append(
+            (
+                account,
+                seen.nonce,
+                seen.balance,
+                seen.code,
+                seen.state,
+                seen.state_diff,
+                seen.move_precompile_to,
+            )
+        )
     return overrides

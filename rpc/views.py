@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LEGACY, ACCESS_LIST, DYNAMIC_FEE, BLOB, SET_CODE = range(5)
 
+UNSIGNED_CHAIN_ID = (2**64 - 35) // 2
+"""What geth reads out of the `v` of a plain transaction that nobody signed: those of simulated blocks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -77,6 +80,8 @@ def transaction(tx: Transaction, place: Place | None = None) -> dict[str, Json]:
         view["accessList"] = access_list(tx.access_list)
     if tx.chain_id is not None:
         view["chainId"] = to_quantity(tx.chain_id)
+    elif tx.type == LEGACY and not tx.v:
+        view["chainId"] = to_quantity(UNSIGNED_CHAIN_ID)
     if tx.type == BLOB:
         view["blobVersionedHashes"] = [to_data(versioned_hash) for versioned_hash in tx.blob_versioned_hashes]
     if tx.type == SET_CODE:

@@ -16,7 +16,7 @@ from parallelpool._boundary.blocks import (
 )
 from parallelpool._boundary.predictions import PredictionStatistics
 from parallelpool._boundary.replaying import ReplayBlock
-from parallelpool._boundary.simulation import CallOutcome, CallRequest
+from parallelpool._boundary.simulation import CallOutcome, CallRequest, SimulatedBlock
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
 
 _AccountAccesses: TypeAlias = tuple[
@@ -30,6 +30,28 @@ _AccountAccesses: TypeAlias = tuple[
 """
 (address, changed slots, read slots, balances, nonces, codes). What changed is (index, value afterwards) each:
 index 0 is before the transactions, 1 the first of them.
+"""
+
+_SeriesRow: TypeAlias = tuple[
+    dict[str, int | bytes] | None,
+    bytes | None,
+    Sequence[tuple[int, int, bytes, int]] | None,
+    Sequence[
+        tuple[
+            bytes,
+            int | None,
+            int | None,
+            bytes | None,
+            Sequence[tuple[bytes, bytes]] | None,
+            Sequence[tuple[bytes, bytes]] | None,
+            bytes | None,
+        ]
+    ],
+    Sequence[CallRequest],
+]
+"""
+A block of a series: (block overrides, beacon root, withdrawals, state overrides, messages). A withdrawal is (index,
+validator index, address, gwei). State overrides are those of CallRequest.
 """
 
 @final
@@ -144,6 +166,22 @@ class Chain:
     def create_access_list(
         self, request: CallRequest, number: int | None, gas_cap: int, timeout_ms: int, /
     ) -> CallOutcome: ...
+    def simulate(
+        self,
+        blocks: Sequence[_SeriesRow],
+        number: int,
+        validate: bool,
+        tells_moves: bool,
+        gas_cap: int,
+        timeout_ms: int,
+        /,
+    ) -> tuple[tuple[int, str] | None, list[SimulatedBlock]]:
+        """
+        Simulates blocks, each on the one before, the first on the block at `number`. (refusal as code and words, blocks).
+
+        `validate` checks nonces and fees as for transactions; `tells_moves` tells moves of ether as logs. Gas and time are
+        for all of it. Raises CoreInvalidArgument for overrides that contradict each other, StateUnavailable.
+        """
     # -- making blocks
     def build(
         self,

@@ -1,7 +1,15 @@
 """Messages that nobody signed."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import TypeAlias, final
+
+from parallelpool._boundary.blocks import Block, Log
+
+_Slots: TypeAlias = Sequence[tuple[bytes, bytes]]
+_StateOverride: TypeAlias = tuple[
+    bytes, int | None, int | None, bytes | None, _Slots | None, _Slots | None, bytes | None
+]
+"""(address, nonce, balance, code, state, state difference, where its precompile answers instead)."""
 
 @final
 class CallRequest:
@@ -24,23 +32,15 @@ class CallRequest:
         blob_versioned_hashes: Sequence[bytes] = ...,
         authorization_list: Sequence[tuple[int, bytes, int, int, int, int]] = ...,
         tx_type: int | None = None,
-        state_overrides: Sequence[
-            tuple[
-                bytes,
-                int | None,
-                int | None,
-                bytes | None,
-                Sequence[tuple[bytes, bytes]] | None,
-                Sequence[tuple[bytes, bytes]] | None,
-            ]
-        ] = ...,
+        contradiction: str | None = None,
+        state_overrides: Sequence[_StateOverride] = ...,
         block_overrides: dict[str, int | bytes] | None = None,
     ) -> CallRequest:
         """
-        `authorization_list`: (chain id, address, nonce, parity, r, s) each.
+        `authorization_list`: (chain id, address, nonce, parity, r, s) each. `contradiction`: words that a series ends with
+        when the message's turn comes.
 
-        `state_overrides`: (address, nonce, balance, code, state, state difference) each; `state` replaces all
-        slots, the difference patches some. `block_overrides`: `number`, `time`, `gas_limit`, `fee_recipient`,
+        `state_overrides`: `state` replaces all slots, the difference patches some. `block_overrides`: `number`, `time`, `gas_limit`, `fee_recipient`,
         `prev_randao`, `base_fee`, `blob_base_fee`, `difficulty`.
         """
 
@@ -66,3 +66,25 @@ class CallOutcome:
     @property
     def access_list(self) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
         """Touched accounts and slots; only filled by `create_access_list`."""
+
+@final
+class SimulatedCall:
+    """What a message of a series did."""
+
+    @property
+    def outcome(self) -> CallOutcome: ...
+    @property
+    def peak_gas(self) -> int:
+        """Gas before refunds, at least the floor."""
+    @property
+    def logs(self) -> tuple[tuple[int, Log], ...]:
+        """Logs with their numbers in the block; moves of ether among them where they were asked for."""
+
+@final
+class SimulatedBlock:
+    """A block of a series. Its transactions are not signed."""
+
+    @property
+    def block(self) -> Block: ...
+    @property
+    def calls(self) -> tuple[SimulatedCall, ...]: ...

@@ -16,6 +16,7 @@ from rpc.namespaces.eth_calls import CallMethods
 from rpc.namespaces.eth_fees import FeeMethods
 from rpc.namespaces.eth_fill import FillMethods
 from rpc.namespaces.eth_filters import FilterMethods
+from rpc.namespaces.eth_simulate import SimulateMethods
 from rpc.namespaces.eth_state import StateMethods
 from rpc.namespaces.eth_submit import SubmitMethods
 from rpc.quantities import to_quantity
@@ -36,6 +37,7 @@ class EthMethods:
             BlockMethods(backend, blocks),
             AccessListMethods(backend),
             self.calls,
+            SimulateMethods(backend, settings),
             self.fees,
             FillMethods(backend, self.calls, self.fees),
             SubmitMethods(backend, blocks, settings),

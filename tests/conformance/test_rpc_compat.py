@@ -25,7 +25,6 @@ NOT_YET = {
     "debug_traceBlockByHash": "no tracers yet",
     "debug_traceBlockByNumber": "no tracers yet",
     "debug_traceTransaction": "no tracers yet",
-    "eth_simulateV1": "no simulation of several blocks yet",
     "testing_buildBlockV1": "a method for test networks",
 }
 """Methods that this version does not have, each with the reason. The corpus must hold no others."""

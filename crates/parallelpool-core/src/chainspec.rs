@@ -167,14 +167,15 @@ impl Rules {
 }
 
 impl ChainSpec {
-    /// The newest fork active at a block.
+    /// The newest fork active at a block. As in geth, time alone brings none before London.
     pub fn fork_at(&self, number: u64, timestamp: u64) -> Fork {
+        let is_before_london = self.activation_block(Fork::London).is_some_and(|at| number < at);
         self.forks
             .iter()
             .rev()
             .find(|(_, activation)| match activation {
                 Activation::Block(at) => number >= *at,
-                Activation::Time(at) => timestamp >= *at,
+                Activation::Time(at) => timestamp >= *at && !is_before_london,
             })
             .map_or(Fork::Frontier, |(fork, _)| *fork)
     }

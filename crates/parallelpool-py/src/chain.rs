@@ -28,6 +28,7 @@ use crate::predictions::PyPredictionStatistics;
 use crate::produce::{PyBlockAttributes, PyBuiltBlock, execute_options};
 use crate::replay::PyReplayBlock;
 use crate::rules::PyRules;
+use crate::series::{SeriesOutcome, SeriesRow, series};
 use crate::simulation::{PyCallOutcome, PyCallRequest, limits};
 use crate::transaction::PyTransaction;
 use crate::workers::PyWorkers;
@@ -424,6 +425,26 @@ impl PyChain {
     ) -> PyResult<PyCallOutcome> {
         let (chain, request) = (self.get()?, &request.inner);
         Ok(detached(py, || chain.create_access_list(request, number, limits(gas_cap, timeout_ms)))?.into())
+    }
+    #[pyo3(signature = (blocks, number, validate, tells_moves, gas_cap, timeout_ms, /))]
+    // As many as the request has members, and the limits.
+    #[allow(clippy::too_many_arguments)]
+    fn simulate(
+        &self,
+        py: Python<'_>,
+        blocks: Vec<SeriesRow<'_>>,
+        number: u64,
+        validate: bool,
+        tells_moves: bool,
+        gas_cap: u64,
+        timeout_ms: u64,
+    ) -> PyResult<SeriesOutcome> {
+        let chain = self.get()?;
+        let series = series(blocks, validate, tells_moves)?;
+        Ok(match detached(py, || chain.simulate(&series, number, limits(gas_cap, timeout_ms)))? {
+            Ok(blocks) => (None, blocks.into_iter().map(Into::into).collect()),
+            Err(refusal) => (Some((refusal.code, refusal.message)), Vec::new()),
+        })
     }
 
     // ---- hints

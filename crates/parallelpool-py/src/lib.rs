@@ -28,6 +28,7 @@ mod predictions;
 mod produce;
 mod replay;
 mod rules;
+mod series;
 mod simulation;
 mod transaction;
 mod verify;
@@ -78,6 +79,8 @@ mod _core {
     use crate::replay::{PyReplayBlock, PyReplayVerdict, replay_block, replay_compare};
     #[pymodule_export]
     use crate::rules::PyRules;
+    #[pymodule_export]
+    use crate::series::{PySimulatedBlock, PySimulatedCall};
     #[pymodule_export]
     use crate::simulation::{PyCallOutcome, PyCallRequest};
     #[pymodule_export]

@@ -44,7 +44,15 @@ fn fault() -> PyResult<Option<parallelpool_core::faults::Fault>> {
 }
 
 /// Index, validator index, address, gwei.
-type WithdrawalRow = (u64, u64, Vec<u8>, u64);
+pub type WithdrawalRow = (u64, u64, Vec<u8>, u64);
+
+/// EIP-4895 withdrawals.
+pub fn withdrawals(rows: Vec<WithdrawalRow>) -> PyResult<Vec<Withdrawal>> {
+    let withdrawal = |(index, validator_index, address, amount): WithdrawalRow| {
+        Ok(Withdrawal { index, validator_index, address: convert::address(&address)?, amount })
+    };
+    rows.into_iter().map(withdrawal).collect()
+}
 
 /// What the producer chooses for the next block.
 #[pyclass(frozen, name = "BlockAttributes", module = "parallelpool._core")]
@@ -67,11 +75,6 @@ impl PyBlockAttributes {
         parent_beacon_block_root: Option<&[u8]>,
         withdrawals: Option<Vec<WithdrawalRow>>,
     ) -> PyResult<Self> {
-        let withdrawal = |(index, validator_index, address, amount): WithdrawalRow| {
-            Ok(Withdrawal { index, validator_index, address: convert::address(&address)?, amount })
-        };
-        let withdrawals: Option<PyResult<Vec<_>>> =
-            withdrawals.map(|list| list.into_iter().map(withdrawal).collect());
         let inner = BlockAttributes {
             timestamp,
             beneficiary: convert::address(beneficiary)?,
@@ -79,7 +82,7 @@ impl PyBlockAttributes {
             gas_limit,
             extra_data: extra_data.into(),
             parent_beacon_block_root: parent_beacon_block_root.map(convert::hash).transpose()?,
-            withdrawals: withdrawals.transpose()?,
+            withdrawals: withdrawals.map(self::withdrawals).transpose()?,
             slot_number: None,
         };
         Ok(Self { inner })

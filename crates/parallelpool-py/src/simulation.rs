@@ -24,7 +24,8 @@ type Quantity<'py> = Option<Bound<'py, PyAny>>;
 type AccessListRow = (Vec<u8>, Vec<Vec<u8>>);
 type Slots = Vec<(Vec<u8>, Vec<u8>)>;
 type AuthorizationRow<'py> = (Bound<'py, PyAny>, Vec<u8>, u64, u8, Bound<'py, PyAny>, Bound<'py, PyAny>);
-type OverrideRow<'py> = (Vec<u8>, Option<u64>, Quantity<'py>, Option<Vec<u8>>, Option<Slots>, Option<Slots>);
+pub type OverrideRow<'py> =
+    (Vec<u8>, Option<u64>, Quantity<'py>, Option<Vec<u8>>, Option<Slots>, Option<Slots>, Option<Vec<u8>>);
 
 #[pymethods]
 impl PyCallRequest {
@@ -32,8 +33,8 @@ impl PyCallRequest {
     #[pyo3(signature = (*, sender = None, to = None, data = Vec::new(), value = None, gas = None, gas_price = None,
                         max_fee_per_gas = None, max_priority_fee_per_gas = None, max_fee_per_blob_gas = None,
                         nonce = None, access_list = None, blob_versioned_hashes = Vec::new(),
-                        authorization_list = Vec::new(), tx_type = None, state_overrides = Vec::new(),
-                        block_overrides = None))]
+                        authorization_list = Vec::new(), tx_type = None, contradiction = None,
+                        state_overrides = Vec::new(), block_overrides = None))]
     // One keyword per field of the JSON object; a struct on the Python side would only repeat them.
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -51,6 +52,7 @@ impl PyCallRequest {
         blob_versioned_hashes: Vec<Vec<u8>>,
         authorization_list: Vec<AuthorizationRow<'_>>,
         tx_type: Option<u8>,
+        contradiction: Option<String>,
         state_overrides: Vec<OverrideRow<'_>>,
         block_overrides: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
@@ -71,6 +73,7 @@ impl PyCallRequest {
             blob_versioned_hashes: all(&blob_versioned_hashes, |hash| convert::hash(hash))?,
             authorization_list: all(&authorization_list, authorization)?,
             tx_type,
+            contradiction,
             state_overrides: all(&state_overrides, state_override)?,
             block_overrides: block_overrides.map(block_override).transpose()?.unwrap_or_default(),
         };
@@ -78,7 +81,7 @@ impl PyCallRequest {
     }
 }
 
-fn all<T, R>(items: &[T], convert: impl Fn(&T) -> PyResult<R>) -> PyResult<Vec<R>> {
+pub fn all<T, R>(items: &[T], convert: impl Fn(&T) -> PyResult<R>) -> PyResult<Vec<R>> {
     items.iter().map(convert).collect()
 }
 
@@ -103,8 +106,8 @@ fn authorization(row: &AuthorizationRow<'_>) -> PyResult<Authorization> {
     })
 }
 
-fn state_override(row: &OverrideRow<'_>) -> PyResult<StateOverride> {
-    let (address, nonce, balance, code, state, difference) = row;
+pub fn state_override(row: &OverrideRow<'_>) -> PyResult<StateOverride> {
+    let (address, nonce, balance, code, state, difference, move_precompile_to) = row;
     let slots = |slots: &Option<Slots>| -> PyResult<Option<Vec<(U256, U256)>>> {
         let pair = |(slot, value): &(Vec<u8>, Vec<u8>)| Ok((convert::slot(slot)?, convert::slot(value)?));
         slots.as_ref().map(|list| all(list, pair)).transpose()
@@ -116,10 +119,11 @@ fn state_override(row: &OverrideRow<'_>) -> PyResult<StateOverride> {
         code: code.clone().map(Into::into),
         state: slots(state)?,
         state_diff: slots(difference)?,
+        move_precompile_to: move_precompile_to.as_deref().map(convert::address).transpose()?,
     })
 }
 
-fn block_override(fields: &Bound<'_, PyDict>) -> PyResult<BlockOverrides> {
+pub fn block_override(fields: &Bound<'_, PyDict>) -> PyResult<BlockOverrides> {
     let mut overrides = BlockOverrides::default();
     for (name, value) in fields {
         let name: String = name.extract()?;

@@ -8,8 +8,7 @@ use crate::execution::BlockOutcome;
 use crate::primitives::B256;
 use crate::roots;
 use crate::state::StateChanges;
-use crate::store::Snapshot;
-use crate::trie::{TrieOverlay, TrieUpdate, update_state};
+use crate::trie::{TrieNodes, TrieOverlay, TrieUpdate, update_state};
 use crate::workers::Workers;
 
 /// Whether receipts hold the state root after their transaction (before EIP-658).
@@ -22,7 +21,7 @@ pub(super) fn keeps_intermediate_roots(rules: &Rules) -> bool {
 pub(super) fn commit_to_state(
     rules: &Rules,
     outcome: &mut BlockOutcome,
-    parent: &Snapshot,
+    parent: &dyn TrieNodes,
     workers: &Workers,
 ) -> Result<TrieUpdate, CoreError> {
     if keeps_intermediate_roots(rules) {
@@ -47,7 +46,7 @@ pub(super) fn complete_header(header: &mut Header, outcome: &BlockOutcome, state
 
 fn set_intermediate_roots(
     outcome: &mut BlockOutcome,
-    parent: &Snapshot,
+    parent: &dyn TrieNodes,
     workers: &Workers,
 ) -> Result<(), CoreError> {
     let BlockOutcome { receipts, transaction_changes, changes_before, .. } = outcome;

@@ -62,7 +62,7 @@ impl Chain {
                 ExecuteError::Transaction { .. } | ExecuteError::AccessList(_) => refuse(error.to_string()),
                 ExecuteError::Core(error) => error,
             })?;
-        let trie = commit_to_state(&rules, &mut outcome, &head.snapshot, &self.workers)?;
+        let trie = commit_to_state(&rules, &mut outcome, &*head.snapshot, &self.workers)?;
         validate_outcome(&block.header, &outcome, trie.root).map_err(|error| refuse(error.to_string()))?;
         let block = ChainBlock { block, transactions, raw: Bytes::copy_from_slice(raw) };
         self.store_block(&block, &outcome.receipts, &outcome.changes, &trie)?;

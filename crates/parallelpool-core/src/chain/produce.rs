@@ -87,7 +87,7 @@ impl Chain {
         let built =
             self.executor.build(&self.spec, &context, &limits, candidates, &*head.snapshot, &options)?;
         let mut outcome = built.outcome;
-        let trie = commit_to_state(&rules, &mut outcome, &head.snapshot, &self.workers)?;
+        let trie = commit_to_state(&rules, &mut outcome, &*head.snapshot, &self.workers)?;
         let transactions: Vec<_> = built.included.iter().map(|index| candidates[*index].clone()).collect();
         let raw: Vec<_> = transactions.iter().map(|transaction| transaction.tx.raw.clone()).collect();
         header.transactions_root = roots::transactions_root(&raw);

@@ -21,6 +21,9 @@ pub(super) fn describe(reason: &HaltReason, at: Option<StoppedAt>) -> String {
         HaltReason::OutOfGas(OutOfGasError::Basic) if at.is_some_and(|at| at.opcode == opcode::RETURN) => {
             "contract creation code storage out of gas".into()
         }
+        HaltReason::OutOfGas(OutOfGasError::ReentrancySentry) => {
+            "out of gas: not enough gas for reentrancy sentry".into()
+        }
         HaltReason::OutOfGas(_) | HaltReason::OverflowPayment => "out of gas".into(),
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".into(),
         HaltReason::OpcodeNotFound | HaltReason::NotActivated => invalid_opcode(at),
@@ -39,7 +42,36 @@ pub(super) fn describe(reason: &HaltReason, at: Option<StoppedAt>) -> String {
         HaltReason::OutOfFunds => "insufficient balance for transfer".into(),
         HaltReason::CallTooDeep => "max call depth exceeded".into(),
         HaltReason::PrecompileError => "precompile failed".into(),
-        HaltReason::PrecompileErrorWithContext(words) => words.clone(),
+        HaltReason::PrecompileErrorWithContext(words) => of_precompile(words).into(),
+    }
+}
+
+/// What geth says where a precompile says this (core/vm/contracts.go). Where geth has several texts for what
+/// is one here, the precompile's own stays.
+fn of_precompile(words: &str) -> &str {
+    match words {
+        "wrong input length for blake2"
+        | "invalid blob input length"
+        | "kzg invalid input length"
+        | "bls12-381 g1 add input length error"
+        | "bls12-381 g1 msm input length error"
+        | "bls12-381 g2 add input length error"
+        | "bls12-381 g2 msm input length error"
+        | "bls12-381 pairing input length error"
+        | "bls12-381 map fp to g1 input length error"
+        | "bls12-381 map fp2 to g2 input length error" => "invalid input length",
+        "wrong final indicator flag for blake2" => "invalid final flag",
+        "bn254 invalid pair length" => "bad elliptic curve pairing size",
+        "mismatched blob version" => "mismatched versioned hash",
+        "verifying blob kzg proof failed" => "error verifying kzg proof",
+        "bls12-381 fp 64 top bytes of input are not zero" => "invalid field element top bytes",
+        "bls12-381 g1 point not on curve" | "bls12-381 g2 point not on curve" => {
+            "invalid point: not on curve"
+        }
+        "bls12-381 g1 point not in correct subgroup" => "g1 point is not on correct subgroup",
+        "bls12-381 g2 point not in correct subgroup" => "g2 point is not on correct subgroup",
+        "Modexp limit all input sizes." => "one or more of base/exponent/modulus length exceeded 1024 bytes",
+        other => other,
     }
 }
 

@@ -23,6 +23,7 @@ use revm::primitives::hardfork::SpecId;
 
 use super::failure::Failure;
 use super::halt::StoppedAt;
+use super::log_trace::FrameValue;
 use super::{Context, ExecutionDatabase, Machine, TxResult, halt, settle, validation};
 use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
@@ -241,6 +242,7 @@ fn describe<D: ExecutionDatabase>(context: &mut Context<D>, result: FrameResult,
     if !success {
         logs = Vec::new();
     }
+    context.chain.peak_gas = gas.total_gas_spent().max(gas.floor_gas());
     let Context { tx, chain, block, journaled_state, .. } = context;
     let is_amsterdam = chain.rules.spec_id.is_enabled_in(SpecId::AMSTERDAM);
     // Later the flag would be gone: the next load takes it.
@@ -292,10 +294,19 @@ fn init_frame<D: ExecutionDatabase>(
         return Ok(Some(collision));
     }
     let call = ValueCall::of(&init);
+    let told = FrameValue::of(evm.ctx.chain.trace.as_deref(), &init);
     let result = match evm.frame_init(init)? {
-        ItemOrResult::Item(_) => return Ok(None),
+        ItemOrResult::Item(_) => {
+            if let Some(told) = told {
+                told.tell(evm);
+            }
+            return Ok(None);
+        }
         ItemOrResult::Result(result) => result,
     };
+    if let Some(told) = told {
+        told.tell_result(evm.ctx(), &result);
+    }
     match (result.instruction_result(), transfer, call) {
         (InstructionResult::OutOfFunds, Some(transfer), _) => {
             evm.ctx.chain.recorder.balance(transfer.sender);

@@ -15,7 +15,9 @@ mod environment;
 pub(crate) mod failure;
 mod halt;
 mod handler;
+mod log_trace;
 mod observations;
+mod precompiles;
 mod preimages;
 mod settle;
 mod slot_trace;
@@ -30,7 +32,7 @@ use revm::context::{BlockEnv, CfgEnv, Context as RevmContext, FrameStack, Journa
 use revm::context_interface::journaled_state::JournalTr;
 use revm::handler::instructions::EthInstructions;
 use revm::handler::system_call::SYSTEM_CALL_GAS_LIMIT;
-use revm::handler::{EthFrame, EthPrecompiles, SYSTEM_ADDRESS};
+use revm::handler::{EthFrame, SYSTEM_ADDRESS};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
 use revm::state::TransactionId;
@@ -40,7 +42,9 @@ use self::environment::EvmTransaction;
 use self::failure::Failure;
 use self::halt::StoppedAt;
 use self::handler::TransactionHandler;
+use self::log_trace::LogTrace;
 use self::observations::Recorder;
+use self::precompiles::Precompiles;
 use crate::block::{BlockContext, InvalidTransaction};
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
@@ -50,7 +54,9 @@ use crate::tx::RecoveredTransaction;
 
 pub use self::deadline::Limit;
 pub use self::environment::blob_base_fee;
+pub use self::log_trace::NumberedLog;
 pub use self::observations::{Observations, environment as environment_reads};
+pub(crate) use self::precompiles::MovedPrecompiles;
 pub use self::preimages::Preimage;
 pub(crate) use self::slot_trace::SlotTrace;
 pub use self::validation::CallOptions;
@@ -157,7 +163,7 @@ type Machine<D> = revm::context::Evm<
     Context<D>,
     (),
     EthInstructions<EthInterpreter, Context<D>>,
-    EthPrecompiles,
+    Precompiles,
     EthFrame<EthInterpreter>,
 >;
 
@@ -174,6 +180,10 @@ pub(crate) struct Chain {
     pub(crate) keeps_journal: bool,
     /// The outermost frame is a call that found code, its own or a delegate's.
     runs_code: bool,
+    /// Before refunds, at least the floor; of the last transaction.
+    peak_gas: u64,
+    /// Where logs are followed.
+    trace: Option<Box<LogTrace>>,
     /// Where a transaction on a journal that is kept leaves which slots it used, if anybody asks.
     pub(crate) slots: Option<SlotTrace>,
     watch: Watch,
@@ -215,10 +225,10 @@ impl<D: ExecutionDatabase> Evm<D> {
         if rules.is_amsterdam_draft() {
             amsterdam_draft::install::<D>(&mut instruction);
         }
-        let precompiles = EthPrecompiles::new(spec);
+        let precompiles = Precompiles::new(spec);
         let mut journaled_state = Journal::new(db);
         journaled_state.set_spec_id(spec);
-        journaled_state.warm_precompiles(precompiles.warm_addresses());
+        journaled_state.warm_precompiles(precompiles.warm());
         let ctx = RevmContext {
             block,
             tx: EvmTransaction::default(),
@@ -233,6 +243,8 @@ impl<D: ExecutionDatabase> Evm<D> {
                 fee: U256::ZERO,
                 keeps_journal: false,
                 runs_code: false,
+                peak_gas: 0,
+                trace: None,
                 slots: None,
                 watch: Watch::default(),
             },
@@ -271,6 +283,32 @@ impl<D: ExecutionDatabase> Evm<D> {
     /// What the executions since the last call hashed, in order.
     pub fn take_preimages(&mut self) -> Vec<Preimage> {
         std::mem::take(&mut self.machine.ctx.chain.preimages)
+    }
+
+    /// Precompiles answer elsewhere from now on, or not at all. For simulations.
+    pub(crate) fn move_precompiles(&mut self, moved: MovedPrecompiles) {
+        self.machine.precompiles.set_moved(moved);
+    }
+
+    /// From now on logs are numbered, for [`Self::take_numbered_logs`], and moves of ether are told as logs
+    /// if `tells_moves`. For simulations.
+    pub(crate) fn trace_logs(&mut self, tells_moves: bool) {
+        log_trace::install::<D>(self.machine.instruction.instruction_table_mut());
+        self.machine.ctx.chain.trace = Some(Box::new(LogTrace::new(tells_moves)));
+    }
+
+    /// The logs of the last transaction with their numbers, moves of ether among them; in its result
+    /// stay those that are real. They must be traced.
+    pub(crate) fn take_numbered_logs(&mut self, result: &mut TxResult) -> Vec<NumberedLog> {
+        let trace = self.machine.ctx.chain.trace.as_mut().expect("logs are traced");
+        let (numbered, real) = trace.part(std::mem::take(&mut result.logs));
+        result.logs = real;
+        numbered
+    }
+
+    /// Gas that the last transaction used before refunds, at least the floor.
+    pub(crate) fn peak_gas(&self) -> u64 {
+        self.machine.ctx.chain.peak_gas
     }
 
     /// The database.
@@ -367,7 +405,8 @@ impl<D: ExecutionDatabase> Evm<D> {
         let is_capped = options.check_sender || context.chain.rules.fork >= Fork::Amsterdam;
         context.cfg.tx_gas_limit_cap = if is_capped { None } else { Some(u64::MAX) };
         let waives_fees = !options.check_base_fee && context.tx.max_fee_per_gas.is_zero();
-        context.block.basefee = if waives_fees { 0 } else { self.base_fee };
+        let hides_base_fee = waives_fees && !options.shows_base_fee;
+        context.block.basefee = if hides_base_fee { 0 } else { self.base_fee };
         context.tx.set_price(context.block.basefee);
         context.chain.runs_code = false;
         if let (Some(price), Some(blobs)) =

@@ -189,7 +189,7 @@ pub(super) fn install<D: ExecutionDatabase>(table: &mut [Instruction<EthInterpre
 }
 
 /// The address `depth` words below the top of the stack.
-fn address_at<D: ExecutionDatabase>(frame: &Frame<'_, D>, depth: usize) -> Option<Address> {
+pub(super) fn address_at<D: ExecutionDatabase>(frame: &Frame<'_, D>, depth: usize) -> Option<Address> {
     let word = frame.interpreter.stack.peek(depth).ok()?;
     Some(Address::from_word(word.into()))
 }
@@ -206,7 +206,7 @@ fn self_balance<D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecRes
     instructions::host::selfbalance(frame)
 }
 
-fn self_destruct<D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecResult {
+pub(super) fn self_destruct<D: ExecutionDatabase>(frame: Frame<'_, D>) -> InstructionExecResult {
     if let Some(target) = address_at(&frame, 0) {
         frame.host.chain.recorder.balance(frame.interpreter.input.target_address());
         frame.host.chain.recorder.emptiness(target);

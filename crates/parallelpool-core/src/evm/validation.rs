@@ -29,6 +29,8 @@ pub struct CallOptions {
     /// Without it, a transaction that offers no fee at all runs as if base fee and blob base fee
     /// were zero.
     pub check_base_fee: bool,
+    /// BASEFEE gives the block's base fee also to who is spared it.
+    pub shows_base_fee: bool,
     /// The sender must own what the transaction can cost; otherwise it is given what it lacks.
     pub check_funds: bool,
     /// Intrinsic gas, floor and init code limit.
@@ -45,6 +47,7 @@ impl CallOptions {
         check_nonce: true,
         check_sender: true,
         check_base_fee: true,
+        shows_base_fee: false,
         check_funds: true,
         charge_intrinsic: true,
         gas_cap: None,

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use revm::precompile::{PrecompileSpecId, Precompiles};
 
-use super::{CallOutcome, CallRequest, Chain, SimulationLimits, Stage, UNCAPPED_GAS};
-use crate::chainspec::Fork;
+use super::{CallOutcome, CallRequest, Chain, SimulationLimits, Stage, StateOverride, UNCAPPED_GAS};
+use crate::chainspec::Rules;
 use crate::error::CoreError;
 use crate::evm::TxExecution;
-use crate::primitives::{Address, B256, U256};
+use crate::primitives::{Address, B256};
 use crate::state::StateView;
-use crate::tx::{AccessListItem, RecoveredTransaction};
+use crate::tx::{AccessListItem, RecoveredTransaction, Transaction};
 
 /// Slots by account.
 type Touched = BTreeMap<Address, BTreeSet<B256>>;
@@ -28,7 +28,9 @@ impl Chain {
         number: Option<u64>,
         limits: SimulationLimits,
     ) -> Result<CallOutcome, CoreError> {
-        let stage = self.stage(request, number, limits)?;
+        refuse_moves(&request.state_overrides)?;
+        let mut stage = self.stage(request, number, limits)?;
+        stage.moved_precompiles.clear();
         let gas = request.gas.unwrap_or(UNCAPPED_GAS).min(stage.gas_cap());
         let excluded = stage.always_warm(request, gas)?;
         let mut touched = Touched::new();
@@ -41,7 +43,7 @@ impl Chain {
             let result = match &execution.outcome {
                 Ok(result) => result.clone(),
                 Err(reason) => {
-                    let hash = named(message, request, stage.rules.fork).hash;
+                    let hash = named(&message, &with_list, &stage.rules).hash;
                     let words = format!("failed to apply transaction: {hash} err: {reason}");
                     return Ok(CallOutcome::refused(words));
                 }
@@ -118,15 +120,17 @@ fn as_list(touched: &Touched) -> Vec<AccessListItem> {
         .collect()
 }
 
-/// The transaction whose hash geth's text names: of the plain type where it knows a gas price, which it always
-/// does before London, else of the least type that has the fees of London.
-fn named(mut message: RecoveredTransaction, request: &CallRequest, fork: Fork) -> crate::tx::Transaction {
-    let tx_type =
-        if request.gas_price.is_some() || fork < Fork::London { 0 } else { message.tx.tx_type.max(2) };
-    message.tx.tx_type = tx_type;
-    message.tx.chain_id = message.tx.chain_id.filter(|_| tx_type != 0);
-    message.tx.nonce = request.nonce.unwrap_or(message.tx.nonce);
-    message.tx.v = 0;
-    message.tx.r = U256::ZERO;
-    message.tx.sealed()
+/// geth knows of no precompiles here.
+fn refuse_moves(overrides: &[StateOverride]) -> Result<(), CoreError> {
+    let moves = overrides.iter().filter(|wanted| wanted.move_precompile_to.is_some());
+    match moves.map(|wanted| wanted.address).min() {
+        Some(address) => Err(CoreError::InvalidArgument(format!("account {address} is not a precompile"))),
+        None => Ok(()),
+    }
+}
+
+/// The transaction whose hash geth's text names.
+fn named(message: &RecoveredTransaction, request: &CallRequest, rules: &Rules) -> Transaction {
+    let nonce = request.nonce.unwrap_or(message.tx.nonce);
+    request.as_unsigned(rules, rules.parallel_tx_type, nonce, message.tx.gas_limit)
 }

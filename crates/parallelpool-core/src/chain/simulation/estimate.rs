@@ -37,7 +37,9 @@ impl Chain {
         number: Option<u64>,
         limits: SimulationLimits,
     ) -> Result<(u64, CallOutcome), CoreError> {
-        let stage = self.stage(request, number, limits)?;
+        let mut stage = self.stage(request, number, limits)?;
+        // As in geth: a move is checked and then forgotten, so that the estimate is for the chain as it is.
+        stage.moved_precompiles.clear();
         let high = match stage.greatest_gas(request)? {
             Ok(high) => high,
             Err(words) => return Ok((0, CallOutcome::refused(words.into()))),

@@ -1,4 +1,4 @@
-//! Messages that are run and forgotten: `eth_call`, gas estimates, access lists.
+//! Messages that are run and forgotten: `eth_call`, gas estimates, access lists, series of blocks.
 //!
 //! A message runs on the state after a block, in that block's own environment (as geth does it),
 //! or in the environment of the block to come. State and environment may be overridden. Nothing
@@ -8,12 +8,15 @@ mod access_list;
 mod estimate;
 mod overrides;
 mod request;
+mod series;
+mod series_block;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use overrides::{BlockOverrides, StateOverride};
 pub use request::CallRequest;
+pub use series::{Series, SeriesBlock, SeriesRefusal, SimulatedBlock, SimulatedCall};
 
 use super::{BlockAttributes, Chain};
 use crate::block::{BlockContext, InvalidTransaction};
@@ -21,7 +24,7 @@ use crate::block_codec::block_context;
 use crate::chainspec::Rules;
 use crate::error::{CoreError, StateError};
 use crate::evm::database::ViewDatabase;
-use crate::evm::{CallOptions, Evm, Limit, TxExecution, TxResult};
+use crate::evm::{CallOptions, Evm, Limit, MovedPrecompiles, TxExecution, TxResult};
 use crate::header::next_gas_limit;
 use crate::primitives::Bytes;
 use crate::state::StateView;
@@ -119,7 +122,7 @@ impl Chain {
             true => self.spec.rules_at(block.number, block.timestamp),
             false => self.spec.rules_in(&block),
         };
-        let state = overrides::overridden(view, &request.state_overrides)?;
+        let (state, moved_precompiles) = overrides::overridden(view, &request.state_overrides, &rules)?;
         let deadline = (!limits.timeout.is_zero()).then(|| Instant::now() + limits.timeout);
         let blob_base_fee = request.block_overrides.blob_base_fee;
         Ok(Stage {
@@ -129,6 +132,7 @@ impl Chain {
             limits,
             deadline,
             blob_base_fee,
+            moved_precompiles,
             parallel_tx_type: self.spec.parallel_tx_type,
         })
     }
@@ -156,6 +160,7 @@ struct Stage {
     limits: SimulationLimits,
     deadline: Option<Instant>,
     blob_base_fee: Option<u128>,
+    moved_precompiles: MovedPrecompiles,
     parallel_tx_type: Option<u8>,
 }
 
@@ -177,6 +182,7 @@ impl Stage {
     fn run_recorded(&self, message: &RecoveredTransaction, touched: bool) -> Result<TxExecution, CoreError> {
         let mut evm = Evm::new(&self.rules, &self.block, ViewDatabase(&self.state));
         evm.record_touched(touched);
+        evm.move_precompiles(self.moved_precompiles.clone());
         evm.set_limit(Limit { deadline: self.deadline, outranked: None });
         let options = CallOptions { blob_base_fee: self.blob_base_fee, ..CallOptions::CALL };
         match evm.call(message, &options) {

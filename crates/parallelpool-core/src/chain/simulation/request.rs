@@ -36,6 +36,8 @@ pub struct CallRequest {
     pub authorization_list: Vec<Authorization>,
     /// Type byte, where the caller insists on one.
     pub tx_type: Option<u8>,
+    /// geth's words where its fields contradict each other or the chain: a series ends with them at its turn.
+    pub contradiction: Option<String>,
     /// Accounts as the caller wants them.
     pub state_overrides: Vec<StateOverride>,
     /// The environment as the caller wants it.
@@ -80,6 +82,24 @@ impl CallRequest {
             ..Transaction::default()
         };
         RecoveredTransaction { tx, sender: self.sender }
+    }
+
+    /// The message as the transaction that a simulated block lists: of the plain type where a gas price is given,
+    /// else of the least that has the fees of London. It is not signed.
+    pub(super) fn as_unsigned(
+        &self,
+        rules: &Rules,
+        parallel_tx_type: Option<u8>,
+        nonce: u64,
+        gas_limit: u64,
+    ) -> Transaction {
+        let mut tx = self.as_transaction(rules, parallel_tx_type, nonce, gas_limit).tx;
+        if !tx.is_parallel {
+            let is_plain = self.gas_price.is_some() || rules.fork < Fork::London;
+            tx.tx_type = if is_plain { 0 } else { tx.tx_type.max(2) };
+        }
+        tx.chain_id = (tx.tx_type != 0).then_some(rules.chain_id);
+        tx.sealed()
     }
 
     /// The least type that has all the fields that are set.
