@@ -48,72 +48,10 @@ impl Chain {
         let (mut header, withdrawals) = self.series_header(series, planned, wanted, &standing.parent);
         let context = block_context(&header, &[], withdrawals.clone());
         let rules = self.spec.rules_in(&context);
-        let options =
-            ExecuteOptions { produce_access_list: rules.fork >= Fork::Amsterdam, ..Default::default() };
-        let caller = Caller::Import;
-        let job = Job { rules: &rules, block: &context, transactions: &[], caller, options: &options };
-        let parent = standing.state.clone();
-        let mut list = ListCourse::new(&job, &*parent, &self.workers).map_err(listing)?;
+        let Executed { mut outcome, transactions, calls, state } =
+            self.execute_series_block(series, wanted, &rules, &context, standing)?;
 
-        let (mut state, moved) = overridden(parent.clone(), &wanted.state_overrides, &rules)?;
-        let mut touched = list.is_on().then(Vec::new);
-        system::before_transactions(&self.spec, &rules, &context, &mut state, &mut touched)?;
-        let changes_before = state.clone().into_changes()?;
-        list.surroundings(0, &*parent, &changes_before, &touched.unwrap_or_default()).map_err(listing)?;
-        let before = list.is_on().then(|| state.clone());
-
-        let mut evm = Evm::new(&rules, &context, ViewDatabase(state));
-        evm.move_precompiles(moved);
-        evm.trace_logs(series.tells_moves && rules.fork < Fork::Amsterdam);
-        evm.record_touched(list.is_on());
-        evm.set_limit(Limit { deadline: standing.deadline, outranked: None });
-        let ledger = Ledger::new(&rules, &context, None);
-        let mut run = Run { chain: self, rules: &rules, context: &context, evm, ledger, done: Vec::new() };
-        let blob_base_fee = wanted.overrides.blob_base_fee;
-        let options = CallOptions {
-            check_nonce: series.validate,
-            check_base_fee: series.validate,
-            shows_base_fee: true,
-            blob_base_fee,
-            ..CallOptions::CALL
-        };
-        for request in &wanted.calls {
-            run.call(request, &options, standing)?;
-        }
-        let Run { evm, ledger, mut done, .. } = run;
-        let mut state = evm.into_db().0;
-        let changes: Vec<_> = done.iter_mut().map(|done| std::mem::take(&mut done.changes)).collect();
-        if let Some(before) = before {
-            let mut touched: Vec<_> = done.iter_mut().map(|done| std::mem::take(&mut done.touched)).collect();
-            list.transactions(&before, &changes, &mut touched).map_err(listing)?;
-        }
-
-        let (gas_used, blob_gas_used, bloom) = (ledger.gas_used(), ledger.blob_gas_used(), ledger.bloom());
-        let (receipts, _) = ledger.into_receipts();
-        let mut after = Overlay::new(&state);
-        let mut touched = list.is_on().then(Vec::new);
-        let requests =
-            system::after_transactions(&self.spec, &rules, &context, &receipts, &mut after, &mut touched)?;
-        let changes_after = after.into_changes()?;
-        let last = BlockAccessIndex::try_from(done.len() + 1).expect("there are few messages");
-        list.surroundings(last, &state, &changes_after, &touched.unwrap_or_default()).map_err(listing)?;
-        state.apply(&changes_after);
-
-        let mut outcome = BlockOutcome {
-            receipts,
-            gas_used,
-            blob_gas_used,
-            bloom,
-            requests,
-            changes: state.clone().into_changes()?,
-            transaction_changes: changes,
-            changes_before,
-            access_list: list.finish().map_err(listing)?,
-            ..BlockOutcome::default()
-        };
         let trie = commit_to_state(&rules, &mut outcome, &standing.tries, &self.workers)?;
-        let (transactions, calls): (Vec<_>, Vec<_>) =
-            done.into_iter().map(|done| (done.transaction, done.call)).unzip();
         let raw: Vec<_> = transactions.iter().map(|transaction| transaction.tx.raw.clone()).collect();
         header.transactions_root = roots::transactions_root(&raw);
         complete_header(&mut header, &outcome, trie.root);
@@ -125,6 +63,77 @@ impl Chain {
         standing.parent = SealedHeader { hash, header: block.header.clone() };
         let raw = block.encode().into();
         Ok(SimulatedBlock { block: ChainBlock { block, transactions, raw }, calls })
+    }
+
+    /// Overrides, what precedes the messages, these, and what follows them.
+    fn execute_series_block(
+        &self,
+        series: &Series,
+        wanted: &SeriesBlock,
+        rules: &Rules,
+        context: &BlockContext,
+        standing: &mut Standing,
+    ) -> Result<Executed, SeriesEnd> {
+        let options =
+            ExecuteOptions { produce_access_list: rules.fork >= Fork::Amsterdam, ..Default::default() };
+        let job = Job { rules, block: context, transactions: &[], caller: Caller::Import, options: &options };
+        let parent = standing.state.clone();
+        let mut list = ListCourse::new(&job, &*parent, &self.workers).map_err(listing)?;
+
+        let (mut state, moved) = overridden(parent.clone(), &wanted.state_overrides, rules)?;
+        let mut touched = list.is_on().then(Vec::new);
+        system::before_transactions(&self.spec, rules, context, &mut state, &mut touched)?;
+        let changes_before = state.clone().into_changes()?;
+        list.surroundings(0, &*parent, &changes_before, &touched.unwrap_or_default()).map_err(listing)?;
+        let before = list.is_on().then(|| state.clone());
+
+        let mut evm = Evm::new(rules, context, ViewDatabase(state));
+        evm.move_precompiles(moved);
+        // From Amsterdam on the protocol itself tells them.
+        evm.trace_logs(series.tells_moves && rules.fork < Fork::Amsterdam);
+        evm.record_touched(list.is_on());
+        evm.set_limit(Limit { deadline: standing.deadline, outranked: None });
+        let options = CallOptions {
+            check_nonce: series.validate,
+            check_base_fee: series.validate,
+            shows_base_fee: true,
+            blob_base_fee: wanted.overrides.blob_base_fee,
+            ..CallOptions::CALL
+        };
+        let ledger = Ledger::new(rules, context, None);
+        let mut run = Run { chain: self, rules, context, options, evm, ledger, done: Done::default() };
+        for request in &wanted.calls {
+            run.call(request, standing)?;
+        }
+        let Run { evm, ledger, done: Done { transactions, calls, changes, mut touched }, .. } = run;
+        let mut state = evm.into_db().0;
+        if let Some(before) = before {
+            list.transactions(&before, &changes, &mut touched).map_err(listing)?;
+        }
+
+        let (gas_used, blob_gas_used, bloom) = (ledger.gas_used(), ledger.blob_gas_used(), ledger.bloom());
+        let (receipts, _) = ledger.into_receipts();
+        let mut after = Overlay::new(&state);
+        let mut touched = list.is_on().then(Vec::new);
+        let requests =
+            system::after_transactions(&self.spec, rules, context, &receipts, &mut after, &mut touched)?;
+        let changes_after = after.into_changes()?;
+        let last = BlockAccessIndex::try_from(calls.len() + 1).expect("there are few messages");
+        list.surroundings(last, &state, &changes_after, &touched.unwrap_or_default()).map_err(listing)?;
+        state.apply(&changes_after);
+        let outcome = BlockOutcome {
+            receipts,
+            gas_used,
+            blob_gas_used,
+            bloom,
+            requests,
+            changes: state.clone().into_changes()?,
+            transaction_changes: changes,
+            changes_before,
+            access_list: list.finish().map_err(listing)?,
+            ..BlockOutcome::default()
+        };
+        Ok(Executed { outcome, transactions, calls, state })
     }
 
     /// What is known of the header before its messages ran. Beneficiary and gas limit are those of the
@@ -174,30 +183,36 @@ fn listing(error: ExecuteError) -> CoreError {
     }
 }
 
+/// A block of a series without its roots.
+struct Executed {
+    outcome: BlockOutcome,
+    transactions: Vec<SharedTransaction>,
+    calls: Vec<SimulatedCall>,
+    state: State,
+}
+
 /// The messages of one block.
 struct Run<'a> {
     chain: &'a Chain,
     rules: &'a Rules,
     context: &'a BlockContext,
+    options: CallOptions,
     evm: Evm<ViewDatabase<State>>,
     ledger: Ledger,
-    done: Vec<Done>,
+    done: Done,
 }
 
+/// What the messages came to, one entry each.
+#[derive(Default)]
 struct Done {
-    transaction: SharedTransaction,
-    call: SimulatedCall,
-    changes: StateChanges,
-    touched: Vec<TouchedAccount>,
+    transactions: Vec<SharedTransaction>,
+    calls: Vec<SimulatedCall>,
+    changes: Vec<StateChanges>,
+    touched: Vec<Vec<TouchedAccount>>,
 }
 
 impl Run<'_> {
-    fn call(
-        &mut self,
-        request: &CallRequest,
-        options: &CallOptions,
-        standing: &mut Standing,
-    ) -> Result<(), SeriesEnd> {
+    fn call(&mut self, request: &CallRequest, standing: &mut Standing) -> Result<(), SeriesEnd> {
         let left = self.context.gas_limit.saturating_sub(self.ledger.gas_used());
         let wanted = request.gas.unwrap_or(left);
         if wanted > left {
@@ -211,10 +226,10 @@ impl Run<'_> {
         let next = account.map_or(0, |account| account.nonce);
         let nonce = request.nonce.unwrap_or(next);
         // Where nonces are free they are told as the caller has them, and the message runs at the next one.
-        let runs_at = if options.check_nonce { nonce } else { next };
+        let runs_at = if self.options.check_nonce { nonce } else { next };
         let tx_type = self.chain.spec.parallel_tx_type;
         let message = request.as_transaction(self.rules, tx_type, runs_at, gas);
-        let execution = match self.evm.call(&message, options) {
+        let execution = match self.evm.call(&message, &self.options) {
             Err(StateError::Interrupted) => {
                 let words = format!("timeout = {}", in_words(standing.limits.timeout));
                 return Err(SeriesRefusal::aborted(&words).into());
@@ -249,8 +264,10 @@ impl Run<'_> {
         }
         let transaction = Arc::new(RecoveredTransaction { tx, sender: request.sender });
         self.ledger.push(&transaction, result);
-        let call = SimulatedCall { outcome, peak_gas, logs };
-        self.done.push(Done { transaction, call, changes, touched: execution.touched });
+        self.done.transactions.push(transaction);
+        self.done.calls.push(SimulatedCall { outcome, peak_gas, logs });
+        self.done.changes.push(changes);
+        self.done.touched.push(execution.touched);
         Ok(())
     }
 }
