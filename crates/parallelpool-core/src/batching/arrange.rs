@@ -9,6 +9,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::builder::STRETCH;
 use super::entries::{Entries, Owes};
 use super::graph::{Flags, Footprints};
 use super::locations::{AccountId, LocationId, Locations};
@@ -25,6 +26,10 @@ pub(super) const IN_LINE: u32 = u32::MAX - 1;
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     build: u32,
+    /// By number in the pool's table of locations that several use: the build in which a chosen one
+    /// used it, and its number in there.
+    numbers: Vec<(u32, u32)>,
+    /// By number in the build.
     cells: Vec<Cell>,
     /// Of accounts that cannot pay for the whole pool.
     purses: HashMap<AccountId, Purse, RandomState>,
@@ -39,7 +44,6 @@ pub(super) struct Scratch {
 /// nothing.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cell {
-    build: u32,
     class: Class,
     /// Highest level of the current run.
     run: u32,
@@ -64,19 +68,23 @@ impl Scratch {
         }
         self.build += 1;
         // One more for the account that earns the fees.
-        grow(&mut self.cells, locations.cells() + 1);
+        grow(&mut self.numbers, locations.cells() + 1);
+        self.cells.clear();
         grow(&mut self.chosen, entries);
         grow(&mut self.passed, locations.account_numbers());
         self.purses.clear();
         self.build
     }
 
-    fn cell(&mut self, place: u32) -> &mut Cell {
-        let cell = &mut self.cells[place as usize];
-        if cell.build != self.build {
-            *cell = Cell { build: self.build, ..Cell::default() };
+    /// The number in this build of a location by its number among the pool's: what a build looks at
+    /// again and again then stands close together.
+    fn number(&mut self, cell: u32) -> u32 {
+        let (build, number) = &mut self.numbers[cell as usize];
+        if *build != self.build {
+            (*build, *number) = (self.build, self.cells.len() as u32);
+            self.cells.push(Cell::default());
         }
-        cell
+        *number
     }
 }
 
@@ -143,6 +151,7 @@ pub(super) fn gather(
     ids: &[u32],
     locations: &Locations,
     fees: Option<FeeAccount>,
+    scratch: &mut Scratch,
 ) -> Chosen {
     let mut chosen = Chosen {
         hashes: ids.iter().map(|&id| entries.hash(id)).collect(),
@@ -171,22 +180,26 @@ pub(super) fn gather(
         }
     }
     for (index, &id) in ids.iter().enumerate() {
+        if index % STRETCH == 0 {
+            ids[index..].iter().take(STRETCH).for_each(|&id| entries.foresee_uses(id));
+        }
         let mut pays_elsewhere = fees;
         for (nth, used) in entries.uses[id as usize].iter().enumerate() {
             let Some(cell) = cell_of(locations, used.location, fees) else { continue };
             chosen.footprints.flags[index].has_nonce |= nth == 0;
             let is_fee_account = fees.is_some_and(|fees| fees.location == used.location);
             let class = if is_fee_account { used.class().with(Class::Delta) } else { used.class() };
-            chosen.footprints.push(cell, class);
+            chosen.footprints.push(scratch.number(cell), class);
             if is_fee_account {
                 pays_elsewhere = None;
             }
         }
         if let Some(fees) = pays_elsewhere {
-            chosen.footprints.push(fees.cell, Class::Delta);
+            chosen.footprints.push(scratch.number(fees.cell), Class::Delta);
         }
         chosen.footprints.close();
     }
+    chosen.footprints.locations = scratch.cells.len();
     chosen
 }
 
@@ -280,7 +293,7 @@ pub(super) fn levels<E>(
             if scratch.purses.get(account).is_some_and(|purse| purse.is_short)
                 && let Some(cell) = cell_of(locations, locations.balance_of(*account), chosen.fees)
             {
-                chosen.footprints.raise(index, cell);
+                chosen.footprints.raise(index, scratch.number(cell));
             }
         }
     }
@@ -288,15 +301,15 @@ pub(super) fn levels<E>(
 }
 
 /// The lowest level that an access may have: past all that conflicts with it.
-fn floor(scratch: &mut Scratch, place: u32, class: Class) -> u32 {
-    let cell = scratch.cell(place);
+fn floor(scratch: &Scratch, place: u32, class: Class) -> u32 {
+    let cell = &scratch.cells[place as usize];
     if class.conflicts_with(cell.class) { cell.run } else { cell.before }
 }
 
 /// Notes accesses at `level`.
 fn follow(scratch: &mut Scratch, uses: &[(u32, Class)], level: u32) {
     for &(place, class) in uses {
-        let cell = scratch.cell(place);
+        let cell = &mut scratch.cells[place as usize];
         if class.conflicts_with(cell.class) {
             cell.before = cell.before.max(cell.run);
             cell.run = level + 1;
@@ -318,7 +331,13 @@ fn find_short_purses<E>(
     scratch: &mut Scratch,
     balance: &mut impl FnMut(&Address) -> Result<U256, E>,
 ) -> Result<bool, E> {
-    for &account in &chosen.debited {
+    for (index, &account) in chosen.debited.iter().enumerate() {
+        if index % STRETCH == 0 {
+            chosen.debited[index..]
+                .iter()
+                .take(STRETCH)
+                .for_each(|&account| locations.foresee_purse(account));
+        }
         if locations.is_short(account, balance)? {
             scratch.purses.entry(account).or_default();
         }

@@ -4,6 +4,8 @@
 //! on the pool alone and not on the way there, so a builder kept by deltas plans exactly as one
 //! that was given the same pool at once.
 
+use std::hint::black_box;
+
 use super::SharedAccess;
 use super::arrange::Scratch;
 use super::chains::Chains;
@@ -64,6 +66,12 @@ pub struct OutOfSequence {
 /// Senders whose chains changed from some place on; one may be there several times.
 type Changed = Vec<(AccountId, u32)>;
 
+/// So many are looked ahead to at once.
+pub(super) const STRETCH: usize = 16;
+
+/// Below so many entries the tables stay in the processor's own memory, and nothing is looked ahead to.
+const NEAR: usize = 16_384;
+
 /// The executable transactions of a pool, ready to be planned.
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -115,8 +123,11 @@ impl Builder {
                 self.remove(id, &mut changed);
             }
         }
-        for (pooled, access) in &delta.added {
-            self.add(*pooled, access, Some(access), &mut changed);
+        for stretch in delta.added.chunks(STRETCH) {
+            self.foresee(stretch.iter().map(|(pooled, access)| (pooled, &**access)));
+            for (pooled, access) in stretch {
+                self.add(*pooled, access, Some(access), &mut changed);
+            }
         }
         let learned = delta.accesses.iter().filter(|access| self.change_access(access)).count();
         self.reorder(changed);
@@ -144,12 +155,35 @@ impl Builder {
     /// Adds many without a sequence number, for a first filling.
     pub fn add_all<'a>(&mut self, added: impl IntoIterator<Item = (Pooled, &'a AccessSet)>) {
         let mut changed = Changed::default();
-        let added = added.into_iter();
+        let mut added = added.into_iter();
         self.reserve(added.size_hint().0);
-        for (pooled, access) in added {
-            self.add(pooled, access, None, &mut changed);
+        let mut stretch = Vec::with_capacity(STRETCH);
+        loop {
+            stretch.extend(added.by_ref().take(STRETCH));
+            if stretch.is_empty() {
+                break;
+            }
+            self.foresee(stretch.iter().map(|(pooled, access)| (pooled, *access)));
+            for (pooled, access) in stretch.drain(..) {
+                self.add(pooled, access, None, &mut changed);
+            }
         }
         self.reorder(changed);
+    }
+
+    /// Looks at the places that entering these will look for. One after another they would be waited
+    /// for, each for as long as a transaction takes otherwise; all at once they come at the same time.
+    fn foresee<'a>(&self, stretch: impl Iterator<Item = (&'a Pooled, &'a AccessSet)> + Clone) {
+        if self.len() < NEAR {
+            return;
+        }
+        for (_, access) in stretch.clone() {
+            black_box(access.accesses.keys().next().copied());
+        }
+        for (pooled, access) in stretch {
+            self.entries.foresee(&pooled.hash);
+            self.locations.foresee(access);
+        }
     }
 
     fn follow(&mut self, sequence: u64) -> Result<(), OutOfSequence> {

@@ -1,10 +1,7 @@
 //! Levels into batches, and which batch follows which.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::arrange::{Chosen, IN_LINE};
-use super::graph::{Footprints, Runs};
+use super::graph::{Footprints, Runs, table};
 use super::order::Strategy;
 use super::{Batch, BatchKind, Selection};
 
@@ -12,9 +9,11 @@ use super::{Batch, BatchKind, Selection};
 /// what is left over of the levels, and then what is in line, goes sequential.
 pub(super) fn cut(chosen: &Chosen, levels: &[u32], selection: &Selection) -> Vec<Batch> {
     let mut cutter = Cutter { chosen, size: selection.batch_size.max(1), batches: Vec::new() };
-    let (mut rows, in_line) = rows(levels);
-    let depth = rows.len();
-    for row in &mut rows {
+    let Rows { mut members, ends, in_line } = Rows::of(levels);
+    let mut start = 0;
+    for &end in &ends {
+        let row = &mut members[start as usize..end as usize];
+        start = end;
         if selection.strategy == Strategy::Latency {
             row.sort_by_key(|&index| std::cmp::Reverse(chosen.gas_used[index as usize]));
         }
@@ -28,35 +27,49 @@ pub(super) fn cut(chosen: &Chosen, levels: &[u32], selection: &Selection) -> Vec
     }
     cutter.append_sequential(&in_line);
     let mut batches = cutter.batches;
-    if depth > 1 || batches.iter().any(|batch| batch.kind == BatchKind::Sequential) {
+    if ends.len() > 1 || batches.iter().any(|batch| batch.kind == BatchKind::Sequential) {
         link(&mut batches, &chosen.footprints);
     }
     batches
 }
 
-/// Indices by level, each level in order, and those in line.
-fn rows(levels: &[u32]) -> (Vec<Vec<u32>>, Vec<u32>) {
-    let mut counts: Vec<u32> = Vec::new();
-    let mut waiting = 0;
-    for &level in levels {
-        if level == IN_LINE {
-            waiting += 1;
-            continue;
+/// Indices by level, each level in order.
+struct Rows {
+    /// Level after level.
+    members: Vec<u32>,
+    /// Where each level ends.
+    ends: Vec<u32>,
+    in_line: Vec<u32>,
+}
+
+impl Rows {
+    /// By counting: there may be as many levels as members.
+    fn of(levels: &[u32]) -> Self {
+        let mut ends: Vec<u32> = Vec::new();
+        for level in levels.iter().filter(|level| **level != IN_LINE).map(|level| *level as usize) {
+            if ends.len() <= level {
+                ends.resize(level + 1, 0);
+            }
+            ends[level] += 1;
         }
-        if counts.len() <= level as usize {
-            counts.resize(level as usize + 1, 0);
+        // Where each level begins; filling it moves that to its end.
+        let mut leveled = 0;
+        for count in &mut ends {
+            leveled += std::mem::replace(count, leveled);
         }
-        counts[level as usize] += 1;
+        let mut members = vec![0; leveled as usize];
+        let mut in_line = Vec::with_capacity(levels.len() - members.len());
+        for (index, &level) in (0..).zip(levels) {
+            if level == IN_LINE {
+                in_line.push(index);
+                continue;
+            }
+            let place = &mut ends[level as usize];
+            members[*place as usize] = index;
+            *place += 1;
+        }
+        Self { members, ends, in_line }
     }
-    let mut rows: Vec<Vec<u32>> = counts.iter().map(|&count| Vec::with_capacity(count as usize)).collect();
-    let mut in_line = Vec::with_capacity(waiting);
-    for (index, &level) in levels.iter().enumerate() {
-        match level {
-            IN_LINE => in_line.push(index as u32),
-            level => rows[level as usize].push(index as u32),
-        }
-    }
-    (rows, in_line)
 }
 
 struct Cutter<'a> {
@@ -110,7 +123,7 @@ impl Cutter<'_> {
 /// Fills in `after`: batches that hold a predecessor of a member. One with members of unknown
 /// access follows all before it, and all behind it follow it.
 fn link(batches: &mut [Batch], footprints: &Footprints) {
-    let mut table: HashMap<u32, Runs, RandomState> = HashMap::default();
+    let mut table: Vec<Runs> = table(footprints);
     let mut barrier: Option<u32> = None;
     for (index, batch) in batches.iter_mut().enumerate() {
         let is_unknown = batch.members.iter().any(|&member| !footprints.is_known(member as usize));
@@ -119,10 +132,11 @@ fn link(batches: &mut [Batch], footprints: &Footprints) {
         // Looked up before any member enters: members of one batch are no predecessors here.
         for &member in &batch.members {
             for &(place, class) in footprints.of(member as usize) {
-                if !is_unknown && let Some(runs) = table.get(&place) {
+                let runs = &mut table[place as usize];
+                if !is_unknown {
                     after.extend(runs.before(class).iter().filter(|&&earlier| earlier != index as u32));
                 }
-                table.entry(place).or_default().enter(class, index as u32);
+                runs.enter(class, index as u32);
             }
         }
         if is_unknown {

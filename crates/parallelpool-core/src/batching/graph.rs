@@ -3,8 +3,6 @@
 //! Both come from what the candidates touch and are worked out when they are asked for. No pair is
 //! looked at, so a popular location costs no more than its accesses.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Plan;
@@ -24,12 +22,14 @@ pub(super) struct Flags {
     pub(super) has_nonce: bool,
 }
 
-/// What each candidate touches that others of the pool touch too, by number.
+/// What each candidate touches that others of the pool touch too, by number in the plan.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Footprints {
     uses: Vec<(u32, Class)>,
     ends: Vec<u32>,
     pub(super) flags: Vec<Flags>,
+    /// One more than the greatest number of a location.
+    pub(super) locations: usize,
 }
 
 impl Footprints {
@@ -38,6 +38,7 @@ impl Footprints {
             uses: Vec::with_capacity(candidates * 2),
             ends: Vec::with_capacity(candidates),
             flags: Vec::with_capacity(candidates),
+            locations: 0,
         }
     }
 
@@ -83,9 +84,14 @@ impl Footprints {
     }
 }
 
+/// What happens to each location of a plan, by number.
+pub(super) fn table<T: Clone + Default>(footprints: &Footprints) -> Vec<T> {
+    vec![T::default(); footprints.locations]
+}
+
 /// The last two runs of a location: accesses that commute with one another, and before them such
 /// that conflict with all of these.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     class: Class,
     current: SmallVec<[u32; 2]>,
@@ -110,8 +116,6 @@ impl Runs {
     }
 }
 
-type Table<T> = HashMap<u32, T, RandomState>;
-
 impl Plan {
     /// Connected components of the conflict graph: independent of each other, serial inside. Each
     /// ascending, ordered by their first member. Unknown accesses are one component.
@@ -119,11 +123,11 @@ impl Plan {
         let footprints = &self.footprints;
         let mut sets = DisjointSets::new(footprints.len());
         // Where a location is replaced, or changed and observed, all who touch it are connected.
-        let mut locations: Table<(Option<Class>, Vec<u32>)> = Table::default();
+        let mut locations: Vec<(Option<Class>, Vec<u32>)> = table(footprints);
         let mut unknown = None;
         for index in 0..footprints.len() {
             for &(place, class) in footprints.of(index) {
-                let (all, members) = locations.entry(place).or_default();
+                let (all, members) = &mut locations[place as usize];
                 *all = Some(all.map_or(class, |all| all.with(class)));
                 members.push(index as u32);
             }
@@ -131,7 +135,7 @@ impl Plan {
                 sets.join(index as u32, *unknown.get_or_insert(index as u32));
             }
         }
-        for (all, members) in locations.values() {
+        for (all, members) in &locations {
             if *all == Some(Class::Write) {
                 members.windows(2).for_each(|pair| sets.join(pair[0], pair[1]));
             }
@@ -147,7 +151,7 @@ impl Plan {
     /// names those that nobody has followed yet, so all such ones together name each candidate once.
     pub fn dependencies(&self) -> Vec<Vec<u32>> {
         let mut dependencies = vec![Vec::new(); self.candidates.len()];
-        let mut table: Table<Runs> = Table::default();
+        let mut table: Vec<Runs> = table(&self.footprints);
         let mut place_of = vec![0_u32; self.candidates.len()];
         let mut is_followed = vec![false; self.candidates.len()];
         let mut since_barrier: Vec<u32> = Vec::new();
@@ -156,7 +160,7 @@ impl Plan {
             place_of[index as usize] = place as u32;
             let found = &mut dependencies[index as usize];
             for &(location, class) in self.footprints.of(index as usize) {
-                let runs = table.entry(location).or_default();
+                let runs = &mut table[location as usize];
                 let before = runs.before(class);
                 found.extend_from_slice(&before[before.len().saturating_sub(MAX_DEPENDENCIES)..]);
                 runs.enter(class, index);

@@ -4,15 +4,14 @@
 //! collide. An account has three numbers in a row (nonce, balance, code), so a transfer needs two
 //! look-ups. Numbers of what nobody touches any more are given out again.
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use foldhash::quality::RandomState;
 
+use super::index::Index;
 use super::purses::Purses;
 use super::users::{Class, Crowds, Row, Use, User, Users};
-use crate::access::{Access, Field, Location};
+use crate::access::{Access, AccessSet, Field, Location};
 use crate::primitives::{Address, U256};
 
 /// Dense number of a location.
@@ -20,11 +19,17 @@ pub(super) type LocationId = u32;
 /// Dense number of an account.
 pub(super) type AccountId = u32;
 
+/// An account and who touches its fields: one line of memory.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Account {
     address: Address,
     /// Accesses to it or one of its slots, and debits; at zero the number is free.
     references: u32,
+    /// Of the address.
+    hash: u64,
+    /// Nonce, balance, code.
+    fields: [Row; FIELDS as usize],
 }
 
 /// A slot's full key.
@@ -34,27 +39,19 @@ struct Slot {
     index: U256,
 }
 
-impl Hash for Slot {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u32(self.account);
-        self.index.as_limbs().iter().for_each(|limb| state.write_u64(*limb));
-    }
-}
-
 const FIELDS: u32 = 3;
 
 /// The table.
 #[derive(Debug, Default)]
 pub(super) struct Locations {
     hasher: RandomState,
+    /// The fields of account `n` are numbered from `3 n` on.
     accounts: Vec<Account>,
-    account_table: HashTable<AccountId>,
+    account_index: Index,
     free_accounts: Vec<AccountId>,
-    /// Nonce, balance and code of account `n` at `3 n`.
-    fields: Vec<Row>,
     slot_names: Vec<Slot>,
     slots: Vec<Row>,
-    slot_table: HashTable<u32>,
+    slot_index: Index,
     free_slots: Vec<u32>,
     crowds: Crowds,
     purses: Purses,
@@ -68,20 +65,49 @@ pub(super) struct Locations {
 const FIRST_SLOT: LocationId = 1 << 31;
 
 impl Locations {
+    fn account_hash(&self, address: &Address) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        let (words, _) = address.as_chunks();
+        words.iter().for_each(|word| hasher.write_u32(u32::from_le_bytes(*word)));
+        hasher.finish()
+    }
+
+    fn slot_hash(&self, account_hash: u64, index: &U256) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(account_hash);
+        index.as_limbs().iter().for_each(|limb| hasher.write_u64(*limb));
+        hasher.finish()
+    }
+
+    fn slot_hash_of(&self, slot: &Slot) -> u64 {
+        self.slot_hash(self.accounts[slot.account as usize].hash, &slot.index)
+    }
+
+    /// Brings what entering a set will look for nearer to the processor. Of many sets at once, memory
+    /// is waited for once.
+    pub(super) fn foresee(&self, access: &AccessSet) {
+        let mut last = (Address::ZERO, 0);
+        for location in access.accesses.keys() {
+            if location.address != last.0 {
+                last = (location.address, self.account_hash(&location.address));
+                self.account_index.touch(last.1);
+            }
+            if let Field::Storage(index) = &location.field {
+                self.slot_index.touch(self.slot_hash(last.1, index));
+            }
+        }
+    }
+
     /// The account's number; it is kept as long as something refers to it.
     pub(super) fn intern(&mut self, address: &Address) -> AccountId {
-        let hash = self.hasher.hash_one(address);
-        let (accounts, hasher) = (&self.accounts, &self.hasher);
-        let entry = self.account_table.entry(
-            hash,
-            |&id| accounts[id as usize].address == *address,
-            |&id| hasher.hash_one(accounts[id as usize].address),
-        );
-        let vacant = match entry {
-            Entry::Occupied(found) => return *found.get(),
-            Entry::Vacant(vacant) => vacant,
+        let hash = self.account_hash(address);
+        let accounts = &self.accounts;
+        let is_it = |id: u32| accounts[id as usize].address == *address;
+        let place = match self.account_index.find_or_place(hash, is_it) {
+            Ok(id) => return id,
+            Err(place) => place,
         };
-        let fresh = Account { address: *address, references: 0 };
+        let fresh = Account { address: *address, references: 0, hash, fields: Default::default() };
         let id = match self.free_accounts.pop() {
             Some(id) => {
                 self.accounts[id as usize] = fresh;
@@ -90,13 +116,11 @@ impl Locations {
             None => {
                 self.accounts.push(fresh);
                 let count = self.accounts.len();
-                self.fields.resize(count * FIELDS as usize, Row::default());
-                self.shared_fields.resize(self.fields.len().div_ceil(64), 0);
-                self.purses.cover(count);
+                self.shared_fields.resize((count * FIELDS as usize).div_ceil(64), 0);
                 (count - 1) as u32
             }
         };
-        vacant.insert(id);
+        self.account_index.fill(place, id);
         id
     }
 
@@ -111,12 +135,11 @@ impl Locations {
     }
 
     fn intern_slot(&mut self, slot: Slot) -> u32 {
-        let hash = self.hasher.hash_one(slot);
-        let (names, hasher) = (&self.slot_names, &self.hasher);
-        let is_it = |&id: &u32| names[id as usize] == slot;
-        let vacant = match self.slot_table.entry(hash, is_it, |&id| hasher.hash_one(names[id as usize])) {
-            Entry::Occupied(found) => return *found.get(),
-            Entry::Vacant(vacant) => vacant,
+        let hash = self.slot_hash_of(&slot);
+        let names = &self.slot_names;
+        let place = match self.slot_index.find_or_place(hash, |id| names[id as usize] == slot) {
+            Ok(id) => return id,
+            Err(place) => place,
         };
         let id = match self.free_slots.pop() {
             Some(id) => {
@@ -130,14 +153,14 @@ impl Locations {
                 (self.slots.len() - 1) as u32
             }
         };
-        vacant.insert(id);
+        self.slot_index.fill(place, id);
         id
     }
 
     /// The number of an account, if the pool touches it.
     pub(super) fn find_account(&self, address: &Address) -> Option<AccountId> {
-        let hash = self.hasher.hash_one(address);
-        self.account_table.find(hash, |&id| self.accounts[id as usize].address == *address).copied()
+        let hash = self.account_hash(address);
+        self.account_index.find(hash, |id| self.accounts[id as usize].address == *address)
     }
 
     /// The number of a location, if the pool touches it.
@@ -149,9 +172,8 @@ impl Locations {
             Field::Code => Some(account * FIELDS + 2),
             Field::Storage(index) => {
                 let slot = Slot { account, index };
-                let found = self
-                    .slot_table
-                    .find(self.hasher.hash_one(slot), |&id| self.slot_names[id as usize] == slot);
+                let hash = self.slot_hash_of(&slot);
+                let found = self.slot_index.find(hash, |id| self.slot_names[id as usize] == slot);
                 found.map(|id| FIRST_SLOT + id)
             }
         }
@@ -160,7 +182,7 @@ impl Locations {
     fn row(&self, id: LocationId) -> Row {
         match id.checked_sub(FIRST_SLOT) {
             Some(slot) => self.slots[slot as usize],
-            None => self.fields[id as usize],
+            None => self.accounts[(id / FIELDS) as usize].fields[(id % FIELDS) as usize],
         }
     }
 
@@ -196,10 +218,11 @@ impl Locations {
     /// Enters a user of a location of `account`.
     pub(super) fn enter(&mut self, account: AccountId, field: Field, user: User, access: Access) -> Use {
         let location = self.locate(account, field);
-        self.accounts[account as usize].references += 1;
+        let held = &mut self.accounts[account as usize];
+        held.references += 1;
         let row = match location.checked_sub(FIRST_SLOT) {
             Some(slot) => &mut self.slots[slot as usize],
-            None => &mut self.fields[location as usize],
+            None => &mut held.fields[(location - account * FIELDS) as usize],
         };
         let place = self.crowds.enter(row, user, Class::of(access));
         let row = *row;
@@ -213,7 +236,7 @@ impl Locations {
         let slot = used.location.checked_sub(FIRST_SLOT);
         let row = match slot {
             Some(slot) => &mut self.slots[slot as usize],
-            None => &mut self.fields[used.location as usize],
+            None => &mut self.accounts[account as usize].fields[(used.location % FIELDS) as usize],
         };
         let was_crowd = row.crowd().is_some();
         let moved = self.crowds.leave(row, used);
@@ -223,10 +246,8 @@ impl Locations {
             self.set_shared(used.location, is_shared);
         }
         if let (true, Some(id)) = (row.is_empty(), slot) {
-            let hash = self.hasher.hash_one(self.slot_names[id as usize]);
-            if let Ok(entry) = self.slot_table.find_entry(hash, |&other| other == id) {
-                entry.remove();
-            }
+            let hash = self.slot_hash_of(&self.slot_names[id as usize]);
+            self.slot_index.remove(hash, id);
             self.free_slots.push(id);
         }
         self.release(account);
@@ -243,10 +264,7 @@ impl Locations {
         let held = &mut self.accounts[account as usize];
         held.references -= 1;
         if held.references == 0 {
-            let hash = self.hasher.hash_one(held.address);
-            if let Ok(entry) = self.account_table.find_entry(hash, |&other| other == account) {
-                entry.remove();
-            }
+            self.account_index.remove(held.hash, account);
             self.free_accounts.push(account);
         }
     }
@@ -300,6 +318,11 @@ impl Locations {
         self.purses.is_short(account, || ask(&accounts[account as usize].address))
     }
 
+    /// Brings what [`Self::is_short`] looks at nearer to the processor, of several before any is asked.
+    pub(super) fn foresee_purse(&self, account: AccountId) {
+        self.purses.foresee(account);
+    }
+
     /// What an account has that [`Self::is_short`] was asked about.
     pub(super) fn balance(&self, account: AccountId) -> U256 {
         self.purses.balance(account)
@@ -317,13 +340,9 @@ impl Locations {
 
     /// Makes room for so many more transactions.
     pub(super) fn reserve(&mut self, transactions: usize) {
-        let (accounts, hasher) = (&self.accounts, &self.hasher);
-        self.account_table
-            .reserve(2 * transactions, |&other| hasher.hash_one(accounts[other as usize].address));
+        self.account_index.reserve(transactions);
         self.accounts.reserve(2 * transactions);
-        self.fields.reserve(2 * FIELDS as usize * transactions);
-        let (names, hasher) = (&self.slot_names, &self.hasher);
-        self.slot_table.reserve(2 * transactions, |&other| hasher.hash_one(names[other as usize]));
+        self.slot_index.reserve(transactions);
         self.slot_names.reserve(2 * transactions);
         self.slots.reserve(2 * transactions);
         self.purses.reserve(2 * transactions);
@@ -353,14 +372,15 @@ impl Locations {
     #[cfg(test)]
     pub(super) fn is_tidy(&self) -> bool {
         let used = self.accounts.iter().filter(|account| account.references > 0).count();
-        let rows = || self.fields.iter().chain(&self.slots);
+        let fields = || self.accounts.iter().flat_map(|account| &account.fields);
+        let rows = || fields().chain(&self.slots);
         let slots = self.slots.iter().filter(|row| !row.is_empty()).count();
         let crowds = rows().filter(|row| row.crowd().is_some()).count();
-        let ids =
-            (0..self.fields.len() as u32).chain((0..self.slots.len() as u32).map(|slot| slot + FIRST_SLOT));
-        used == self.account_table.len()
+        let ids = (0..self.accounts.len() as u32 * FIELDS)
+            .chain((0..self.slots.len() as u32).map(|slot| slot + FIRST_SLOT));
+        used == self.account_index.len()
             && used + self.free_accounts.len() == self.accounts.len()
-            && slots == self.slot_table.len()
+            && slots == self.slot_index.len()
             && slots + self.free_slots.len() == self.slots.len()
             && crowds == self.crowds.in_use()
             && ids.into_iter().all(|id| self.is_shared(id) == self.crowds.is_shared(self.row(id)))
@@ -375,7 +395,8 @@ impl Locations {
     /// All locations that somebody touches.
     pub(super) fn touched(&self) -> impl Iterator<Item = LocationId> + '_ {
         let used = |(at, row): (usize, &Row)| (!row.is_empty()).then_some(at as u32);
-        let fields = self.fields.iter().enumerate().filter_map(used);
+        let fields = self.accounts.iter().flat_map(|account| &account.fields);
+        let fields = fields.enumerate().filter_map(used);
         fields.chain(self.slots.iter().enumerate().filter_map(used).map(|slot| slot + FIRST_SLOT))
     }
 }

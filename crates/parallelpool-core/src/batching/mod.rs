@@ -13,6 +13,7 @@
 //!   chains       each sender's nonces
 //!   locations    who touches what      (users), who may need what (purses)
 //!   order        who is wanted first   (sorted)
+//!   index        numbers of hashes and names, for all of them
 //! select       which ones, under budgets and exclusions
 //! arrange      the level of each one; escrow by running sums
 //! cut          levels into batches, and which follow which
@@ -29,6 +30,7 @@ mod contention;
 mod cut;
 mod entries;
 mod graph;
+mod index;
 mod locations;
 mod order;
 mod purses;

@@ -3,6 +3,8 @@
 //! In: debits that come and go, by number of account. Out: whether an account can pay for all of
 //! them. What it has is asked for once per head, as long as somebody debits it.
 
+use std::hint::black_box;
+
 use super::locations::AccountId;
 use crate::primitives::U256;
 
@@ -46,14 +48,6 @@ pub(super) struct Purses {
 }
 
 impl Purses {
-    /// Makes room for accounts up to a number.
-    pub(super) fn cover(&mut self, accounts: usize) {
-        if self.places.len() < accounts {
-            self.places.resize(accounts, NONE);
-            self.solvency.resize(accounts, Solvency::Unchecked);
-        }
-    }
-
     /// Reserves room for so many more accounts, of which half are debited.
     pub(super) fn reserve(&mut self, accounts: usize) {
         self.places.reserve(accounts);
@@ -63,6 +57,10 @@ impl Purses {
 
     /// Adds to what the pool may need from an account.
     pub(super) fn need(&mut self, account: AccountId, wei: U256) {
+        if self.places.len() <= account as usize {
+            self.places.resize(account as usize + 1, NONE);
+            self.solvency.resize(account as usize + 1, Solvency::Unchecked);
+        }
         self.solvency[account as usize] = Solvency::Unchecked;
         let place = self.places[account as usize];
         if place == NONE {
@@ -105,6 +103,14 @@ impl Purses {
         }
     }
 
+    /// Reads what [`Self::is_short`] will and does nothing with it.
+    pub(super) fn foresee(&self, account: AccountId) {
+        if self.solvency[account as usize] == Solvency::Unchecked {
+            let purse = &self.purses[self.places[account as usize] as usize];
+            black_box((purse.needed, purse.is_asked));
+        }
+    }
+
     /// Whether a debited account cannot pay for the whole pool; asks what it has once per head.
     pub(super) fn is_short<E>(
         &mut self,
@@ -132,8 +138,9 @@ impl Purses {
 
     /// An account's balance must be asked for again.
     pub(super) fn forget_balance(&mut self, account: AccountId) {
+        let Some(&place) = self.places.get(account as usize) else { return };
         self.solvency[account as usize] = Solvency::Unchecked;
-        if let Some(purse) = self.purses.get_mut(self.places[account as usize] as usize) {
+        if let Some(purse) = self.purses.get_mut(place as usize) {
             purse.is_asked = false;
         }
     }

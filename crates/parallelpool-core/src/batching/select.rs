@@ -7,7 +7,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use super::builder::Builder;
+use super::builder::{Builder, STRETCH};
 use super::entries::Entry;
 use super::order::{Strategy, TipKey};
 use super::users::Use;
@@ -132,7 +132,8 @@ impl Builder {
         let mut scratch = std::mem::take(&mut self.scratch);
         arrange::rank(selection.strategy, &self.entries, &mut choice.ids, &self.locations, &mut scratch);
         let fee_account = arrange::contested_fee_account(&self.locations, selection.beneficiary);
-        let mut chosen = arrange::gather(&self.entries, &choice.ids, &self.locations, fee_account);
+        let mut chosen =
+            arrange::gather(&self.entries, &choice.ids, &self.locations, fee_account, &mut scratch);
         let levels = arrange::levels(
             &mut chosen,
             (&self.entries, &choice.ids),
@@ -175,22 +176,46 @@ impl Builder {
         } else {
             self.choose_overdue(&mut choice, &mut scratch, selection);
             let at_another_fee = selection.base_fee.filter(|base_fee| *base_fee != self.base_fee);
-            let keys: Box<dyn Iterator<Item = TipKey> + '_> = match at_another_fee {
-                Some(base_fee) => Box::new(self.tips_at(base_fee).into_iter()),
-                None => Box::new(self.by_tip.iter(self.entries.versions())),
-            };
-            for key in keys {
-                if key.tip() < selection.min_tip {
-                    choice.withheld = true;
-                    break;
+            match at_another_fee {
+                Some(base_fee) => {
+                    let keys = self.tips_at(base_fee).into_iter();
+                    self.choose_by_tip(&mut choice, &mut scratch, selection, keys);
                 }
-                if !self.consider(&mut choice, &mut scratch, selection, key.stamp.entry, true) {
-                    break;
+                None => {
+                    let keys = self.by_tip.iter(self.entries.versions());
+                    self.choose_by_tip(&mut choice, &mut scratch, selection, keys);
                 }
             }
         }
         self.scratch = scratch;
         choice
+    }
+
+    fn choose_by_tip(
+        &self,
+        choice: &mut Choice,
+        scratch: &mut arrange::Scratch,
+        selection: &Selection,
+        mut keys: impl Iterator<Item = TipKey>,
+    ) {
+        let mut stretch: Vec<TipKey> = Vec::with_capacity(STRETCH);
+        loop {
+            stretch.clear();
+            stretch.extend(keys.by_ref().take(STRETCH));
+            if stretch.is_empty() {
+                return;
+            }
+            stretch.iter().for_each(|key| self.entries.foresee_row(key.stamp.entry));
+            for key in &stretch {
+                if key.tip() < selection.min_tip {
+                    choice.withheld = true;
+                    return;
+                }
+                if !self.consider(choice, scratch, selection, key.stamp.entry, true) {
+                    return;
+                }
+            }
+        }
     }
 
     /// What has waited for too many heads, oldest first, in its part of the budget.

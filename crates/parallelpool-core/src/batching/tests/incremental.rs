@@ -159,6 +159,63 @@ fn deltas_lead_where_a_rebuild_does() {
     }
 }
 
+/// Above the size from which the builder looks ahead in its tables.
+#[test]
+fn a_pool_of_tens_of_thousands_plans_as_a_rebuild_does() {
+    let mut rng = SmallRng::seed_from_u64(11);
+    let address = |number: u32| {
+        let mut address = Address::repeat_byte(0x5e);
+        address[..4].copy_from_slice(&number.to_be_bytes());
+        address
+    };
+    let fresh = |number: u32, rng: &mut SmallRng| {
+        let (hash, own) = (B256::from(U256::from(number)), address(number % 15_000));
+        let tip = u128::from(rng.random_range(0..1_000_u32));
+        let pooled = Pooled {
+            hash,
+            sender: own,
+            nonce: u64::from(number / 15_000),
+            arrival: u64::from(number),
+            gas_limit: 50_000,
+            max_fee_per_gas: 10_000,
+            max_priority_fee_per_gas: tip,
+            ..Pooled::default()
+        };
+        let mut access = AccessSet { source: AccessSource::Trace, ..AccessSet::unknown(hash, 50_000) };
+        access.add(own, Field::Nonce, Access::WRITE);
+        access.add(own, Field::Balance, Access::DEBIT);
+        access.debits.insert(own, U256::from(5));
+        access.add(address(rng.random_range(0..20_000)), Field::Balance, Access::CREDIT);
+        access.add(Address::repeat_byte(0xa1), slot(rng.random_range(0..4_000)), Access::WRITE);
+        access.add(Address::repeat_byte(0xa1), slot(rng.random_range(5_000..900_000)), Access::READ);
+        (pooled, access)
+    };
+    let pool: Vec<(Pooled, AccessSet)> = (0..24_000).map(|number| fresh(number, &mut rng)).collect();
+    let balance = |address: &Address| Ok::<_, ()>(U256::from(address[3] % 16));
+
+    let mut builder = Builder::new();
+    for chunk in pool.chunks(4_000) {
+        let added = chunk.iter().map(|(pooled, access)| (*pooled, access.clone().into())).collect();
+        builder.apply(builder.sequence() + 1, &Delta { added, ..Delta::default() }).expect("numbers follow");
+        builder.build(&Selection::default(), balance).expect("balances are always there");
+    }
+    let removed = pool.iter().step_by(7).map(|(pooled, _)| pooled.hash).collect();
+    builder.apply(builder.sequence() + 1, &Delta { removed, ..Delta::default() }).expect("numbers follow");
+    let mut rebuilt = Builder::new();
+    let left = pool.iter().enumerate().filter(|(place, _)| place % 7 != 0);
+    rebuilt.add_all(left.map(|(_, (pooled, access))| (*pooled, access)));
+
+    assert!(builder.len() > 20_000 && builder.locations.is_tidy() && rebuilt.locations.is_tidy());
+    for strategy in Strategy::ALL {
+        let selection = Selection { strategy, max_gas: 400_000_000, ..Selection::default() };
+        let [kept, anew] = [&mut builder, &mut rebuilt]
+            .map(|builder| builder.build(&selection, balance).expect("balances are always there"));
+        assert_eq!((&kept.candidates, &kept.batches), (&anew.candidates, &anew.batches));
+        assert_eq!(kept.dependencies(), anew.dependencies());
+        assert!(kept.batches.len() > 10 && kept.candidates.len() == 8_000);
+    }
+}
+
 #[test]
 fn what_leaves_takes_its_locations_along() {
     let mut rng = SmallRng::seed_from_u64(7);
