@@ -185,7 +185,7 @@ class OfferedBatch:
     def of(cls, offer: Offer, index: int) -> Self:
         """The batch of that place in the offer's plan."""
         batch = offer.plan.batches[index]
-        return cls(offer.parent, batch, tuple(offer.candidates[member] for member in batch.members))
+        return cls(offer.parent, batch, tuple(map(offer.candidates.__getitem__, batch.members)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,7 @@ class PoolView(Container[bytes], Protocol):
     def sequence(self) -> int: ...
     def pending_best(self, base_fee: int | None, /) -> Iterator[Transaction]: ...
     def pooled(self) -> list[PooledTransaction]: ...
+    def missing(self, hashes: Sequence[bytes], /) -> list[bytes]: ...
 
 
 class ChainView(Protocol):
@@ -327,10 +328,15 @@ class _Mirror:
             self._head = head
         return len(events) == most
 
-    def learn(self, access_sets: Sequence[AccessSet]) -> bool:
-        """Takes access sets over; whether any of them says something new."""
-        self._next += 1
-        return self.builder.apply(self._next - 1, access_sets=access_sets) > 0
+    async def learn(self, access_sets: Sequence[AccessSet], lane: Lane) -> bool:
+        """Takes access sets over; whether any of them says something new. Nothing else may change meanwhile."""
+        number, self._next = self._next, self._next + 1
+        try:
+            return await lane.run(self.builder.apply, number, access_sets=access_sets) > 0
+        except BaseException:
+            # Nobody knows whether they were taken over, or still will be.
+            self._is_stale = True
+            raise
 
     def drop(self, hashes: Sequence[bytes]) -> None:
         """Takes out what the pool no longer has, though its news are still on their way."""
@@ -588,13 +594,13 @@ class Batches:
         while True:
             tries -= 1
             plan = await self._build(selection, parent)
-            gone = [tx_hash for tx_hash in plan.candidates if tx_hash not in self._pool]
+            gone = self._pool.missing(plan.candidates)
             if gone and tries:
                 self._mirror.drop(gone)
                 continue
-            chosen = tuple(self._mirror.transactions[tx_hash] for tx_hash in plan.candidates)
+            chosen = tuple(map(self._mirror.transactions.__getitem__, plan.candidates))
             access_sets = tuple(await self._access.of(chosen))
-            if not self._mirror.learn(access_sets) or not tries:
+            if not await self._mirror.learn(access_sets, self._lane) or not tries:
                 return plan, chosen, access_sets
 
     async def _build(self, selection: Selection, parent: Header) -> BatchPlan:

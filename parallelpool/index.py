@@ -128,6 +128,11 @@ class TransactionIndex:
         """The pooled transaction with this hash."""
         return self._pending.get(tx_hash) or self._queued.get(tx_hash)
 
+    def missing(self, hashes: Sequence[bytes], /) -> list[bytes]:
+        """Those of `hashes` that are not pooled."""
+        pending, queued = self._pending, self._queued
+        return [tx_hash for tx_hash in hashes if tx_hash not in pending and tx_hash not in queued]
+
     def snapshot(self) -> tuple[list[PooledTransaction], list[PooledTransaction]]:
         """(executable, waiting) of this moment."""
         return list(self._pending.values()), list(self._queued.values())

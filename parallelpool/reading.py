@@ -5,7 +5,7 @@ Nothing here changes anything. Transactions whose journal records are still bein
 `parallelpool.held`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
 from itertools import chain
@@ -54,6 +54,14 @@ class ReadablePool:
         """A pooled transaction, pending or queued."""
         pooled = self._shown(TxHash(tx_hash))
         return None if pooled is None else pooled.transaction
+
+    def missing(self, hashes: Sequence[bytes], /) -> list[bytes]:
+        """Those of `hashes` that readers do not see. Of thousands it costs a tenth of asking for each."""
+        unseen = self._holdings.index.missing(hashes)
+        if held := set(self._holdings.held):
+            unseen += [tx_hash for tx_hash in hashes if tx_hash in held]
+        # What is held back may stand for one that readers still see.
+        return [tx_hash for tx_hash in unseen if tx_hash not in self]
 
     def _shown(self, tx_hash: TxHash) -> PooledTransaction | None:
         """A transaction that readers see."""

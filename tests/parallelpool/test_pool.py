@@ -466,6 +466,27 @@ def test_a_revoked_call_leaves_no_trace(
 
 
 @given(before=nonces_and_prices, batch=nonces_and_prices)
+def test_what_readers_miss_of_many_is_what_each_one_is_asked_for(
+    before: list[tuple[Key, int, int]], batch: list[tuple[Key, int, int]]
+) -> None:
+    """Pooled, replaced, refused, held back and never seen ones, before and after those held are revoked."""
+    rig = rig_of_three()
+    earlier, later = (
+        [legacy(key, nonce, price=price) for key, nonce, price in made] for made in (before, batch)
+    )
+    hashes = [tx.hash for tx in (*earlier, *later, legacy(C, 0))]
+    rig.pool.add(earlier)
+    answers = rig.pool.add(later, held=True)
+    while_held = (set(rig.pool.missing(hashes)), {each for each in hashes if each not in rig.pool})
+    admitted = [TxHash(tx.hash) for tx, answer in zip(later, answers, strict=True) if answer is None]
+    rig.pool.revoke(admitted, "disk on fire")
+
+    assert while_held[0] == while_held[1]
+    assert legacy(C, 0).hash in while_held[0]
+    assert set(rig.pool.missing(hashes)) == {each for each in hashes if each not in rig.pool}
+
+
+@given(before=nonces_and_prices, batch=nonces_and_prices)
 def test_an_acknowledged_call_is_as_if_it_had_never_been_held(
     before: list[tuple[Key, int, int]], batch: list[tuple[Key, int, int]]
 ) -> None:
