@@ -87,6 +87,8 @@ class Report:
     """What is found ahead of need about all transactions: a transfer where that follows from the state, else a run."""
     token_calls: int = 0
     token_templates: Tally = field(default_factory=Tally)
+    token_probes: Tally = field(default_factory=Tally)
+    """Of calls of code and selector that no earlier block has called."""
     batches: BatchTally = field(default_factory=BatchTally)
     templates: int = 0
 
@@ -99,6 +101,7 @@ class Report:
         _add(self.ahead, found.ahead)
         self.token_calls += found.token_calls
         _add(self.token_templates, found.token_templates)
+        _add(self.token_probes, found.token_probes)
         _add(self.batches, found.batches)
 
 
@@ -142,7 +145,7 @@ def main(options: AccuracyOptions) -> int:
     return 1 if report.batches.unequal else 0
 
 
-SOURCES: Final = ("transfer", "trace", "template", "history", "list", "unknown")
+SOURCES: Final = ("transfer", "trace", "template", "probe", "history", "list", "unknown")
 
 
 def _show(report: Report) -> None:
@@ -166,11 +169,13 @@ def _show(report: Report) -> None:
             table.add_row(name, *_cells(report.sources[name]))
     table.add_row("ahead, all", *_cells(report.ahead))
     table.add_row("template, tokens", *_cells(report.token_templates))
+    table.add_row("probe, tokens", *_cells(report.token_probes))
     console.print(table)
-    tokens, found = report.token_calls, report.token_templates
+    tokens, found, probed = report.token_calls, report.token_templates, report.token_probes
     console.print(
-        f"token calls: {tokens:,}, answered {_percent(found.predicted, tokens)}, "
-        f"exact {_percent(found.exact, tokens)} of all; {report.templates:,} templates"
+        f"token calls: {tokens:,}, answered {_percent(found.predicted, tokens)} by templates and "
+        f"{_percent(probed.predicted, tokens)} by probes, exact {_percent(found.exact, tokens)} and "
+        f"{_percent(probed.exact, tokens)} of all; {report.templates:,} templates"
     )
     batches = report.batches
     console.print(

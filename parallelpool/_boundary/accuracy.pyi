@@ -43,6 +43,9 @@ class BlockAccuracy:
     def token_templates(self) -> _Tally:
         """Templates on those calls."""
     @property
+    def token_probes(self) -> _Tally:
+        """Probes of code that no earlier block called, on those calls."""
+    @property
     def batches(self) -> _Batches:
         """
         Batches made of the answers: those in which nobody reads what an earlier one wrote, their transactions, those of them in conflict; the same of later batches; sequential transactions; blocks executed in parallel with the serial result, and with another one; transactions that are not valid in this order.

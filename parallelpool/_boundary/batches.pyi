@@ -20,7 +20,7 @@ class AccessSet:
         """The transaction."""
     @property
     def source(self) -> str:
-        """In rising trust: `unknown`, `tag`, `list`, `history`, `transfer`, `template`, `trace`."""
+        """In rising trust: `unknown`, `tag`, `list`, `history`, `probe`, `transfer`, `template`, `trace`."""
     @property
     def confidence(self) -> float:
         """0 to 1: share of such predictions in which every access is expected to be right."""
@@ -31,7 +31,7 @@ class AccessSet:
     def succeeded(self) -> bool | None: ...
     @property
     def is_known(self) -> bool:
-        """Whether the source claims to name every access: `transfer`, `template` or `trace`."""
+        """Whether the source's word is enough to run beside others: `transfer`, `template` or `trace`."""
     @property
     def accesses(self) -> tuple[tuple[bytes, str, bytes | None, str], ...]:
         """(address, field, slot, kind): field is `nonce`, `balance`, `code` or `storage`, kind `read`, `write`, `credit` or `debit`."""

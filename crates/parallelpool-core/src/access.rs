@@ -111,6 +111,8 @@ pub enum AccessSource {
     List,
     /// What earlier calls of the same code and selector had in common: part of the accesses.
     History,
+    /// One run of the code, never called before, on a made-up state: nobody has seen it hold.
+    Probe,
     /// A plain transfer: all accesses follow from the envelope and the absence of code.
     Transfer,
     /// A template learned from earlier calls of the same code and selector.
@@ -121,8 +123,16 @@ pub enum AccessSource {
 
 impl AccessSource {
     /// All of them, in rising trust.
-    pub const ALL: [Self; 7] =
-        [Self::Unknown, Self::Tag, Self::List, Self::History, Self::Transfer, Self::Template, Self::Trace];
+    pub const ALL: [Self; 8] = [
+        Self::Unknown,
+        Self::Tag,
+        Self::List,
+        Self::History,
+        Self::Probe,
+        Self::Transfer,
+        Self::Template,
+        Self::Trace,
+    ];
 
     /// Stable name.
     pub fn name(self) -> &'static str {
@@ -131,13 +141,14 @@ impl AccessSource {
             Self::Tag => "tag",
             Self::List => "list",
             Self::History => "history",
+            Self::Probe => "probe",
             Self::Transfer => "transfer",
             Self::Template => "template",
             Self::Trace => "trace",
         }
     }
 
-    /// Whether it claims to name every access. What does not goes sequential.
+    /// Whether its word is enough to run beside others. What has no such source goes sequential.
     pub fn is_complete(self) -> bool {
         self >= Self::Transfer
     }

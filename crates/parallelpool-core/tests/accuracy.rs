@@ -57,11 +57,16 @@ fn predictions_of_real_blocks_are_as_good_as_the_documentation_says() {
     let token_calls = sum(&found, |block| block.token_calls);
     let answered = sum(&found, |block| block.token_templates.predicted);
     let exact_answers = sum(&found, |block| block.token_templates.exact);
+    let probed = sum(&found, |block| block.token_probes.predicted);
+    let exact_probes = sum(&found, |block| block.token_probes.exact);
     println!("{exact} of {transactions}; tokens: {exact_answers} of {answered} of {token_calls}");
+    println!("probes: {exact_probes} of {probed}");
 
     assert!(exact * 100 >= transactions * 95, "{exact} of {transactions} exact by a look ahead");
     assert!(exact_answers * 100 >= answered * 90, "{exact_answers} of {answered} exact by templates");
     assert!(exact_answers * 100 >= token_calls * 45, "{exact_answers} of {token_calls} token calls");
+    assert!(exact_probes * 100 >= probed * 90, "{exact_probes} of {probed} exact by probes");
+    assert!((exact_answers + exact_probes) * 100 >= token_calls * 80, "of {token_calls} token calls");
 }
 
 #[test]

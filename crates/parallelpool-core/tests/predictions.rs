@@ -327,6 +327,27 @@ fn a_run_ahead_of_need_teaches_once_its_transaction_is_in_a_block() {
 }
 
 #[test]
+fn code_that_nobody_has_called_is_probed_and_what_that_shows_is_no_knowledge() {
+    let (chain, contracts) = chain(&[&LEDGER]);
+    let (first, next) = (entry(1, contracts[0], 1), entry(2, contracts[0], 2));
+    // No run on the real state; and a busy machine is no reason to give up.
+    let bounds = Bounds { sender_gas: 0, time: PATIENCE, ..Bounds::default() };
+    chain.predictions().set_bounds(bounds);
+    assert_eq!(known(&chain, &next).set.source, AccessSource::Unknown);
+    let found = predict(&chain, from_ref(&first)).remove(0);
+
+    assert_eq!((found.set.source, found.is_settled), (AccessSource::Probe, false));
+    let guess = known(&chain, &next);
+    assert_eq!((guess.set.source, guess.set.is_known()), (AccessSource::Probe, false));
+    assert_eq!((statistics(&chain).runs, statistics(&chain).templates), (0, 0));
+    chain.predictions().set_bounds(Bounds { time: PATIENCE, ..Bounds::default() });
+    assert_eq!(guess.set.accesses, predict(&chain, from_ref(&next))[0].set.accesses);
+    seal(&chain, &[first]);
+    assert_eq!(chain.learn_from(2, u64::MAX, PATIENCE), Ok(1));
+    assert_eq!(known(&chain, &entry(3, contracts[0], 3)).set.source, AccessSource::Template);
+}
+
+#[test]
 fn what_nobody_ran_ahead_of_need_teaches_within_the_gas_that_is_left_for_it() {
     let (chain, contracts) = chain(&[&LEDGER, &LEDGER]);
     let calls: Vec<_> =

@@ -73,6 +73,10 @@ impl PyBlockAccuracy {
         row(&self.inner.token_templates)
     }
     #[getter]
+    fn token_probes(&self) -> TallyRow {
+        row(&self.inner.token_probes)
+    }
+    #[getter]
     fn batches(&self) -> BatchRow {
         let BatchTally {
             untouched,

@@ -25,7 +25,7 @@ use crate::preexecute::{PreExecution, Prediction, Trial};
 use crate::primitives::{Address, B256};
 use crate::record::AccessRecord;
 use crate::state::{Account, StateChanges};
-use crate::templates::Templates;
+use crate::templates::{Probes, Templates};
 use crate::tx::{RecoveredTransaction, SharedTransaction};
 use crate::workers::{Outranked, Priority, Workers};
 
@@ -78,9 +78,9 @@ pub struct PredictionStatistics {
     pub refused: u64,
     /// Predictions dropped because a head changed what they read.
     pub stale: u64,
-    /// Time of all runs in nanoseconds.
+    /// Time of all runs in nanoseconds, probes included.
     pub busy_ns: u64,
-    /// Gas of all runs.
+    /// Gas of all runs but probes.
     pub gas: u64,
     /// Answers that a template gave.
     pub by_template: u64,
@@ -118,6 +118,7 @@ pub struct Predictions {
     bounds: Mutex<Bounds>,
     inner: Mutex<Inner>,
     templates: Templates,
+    probes: Probes,
     sums: Sums,
 }
 
@@ -155,6 +156,7 @@ impl Predictions {
             bounds: Mutex::new(bounds),
             inner: Mutex::new(inner),
             templates: Templates::default(),
+            probes: Probes::default(),
             sums: Sums::default(),
         }
     }
@@ -228,6 +230,7 @@ impl Predictions {
         inner.epoch += 1;
         inner.budget = Budget::default();
         inner.landed = learning::landed(&mut inner.book, transactions);
+        self.probes.head_moved();
         let dropped = inner.book.drop_stale(changes, before).unwrap_or_else(|_| {
             // The block is stored whatever can be read of its parent; hints can be found anew.
             let held = inner.book.len();
@@ -244,6 +247,7 @@ impl Predictions {
         inner.book.clear();
         inner.budget = Budget::default();
         inner.landed.clear();
+        self.probes.head_moved();
     }
 
     /// Forgets transactions that left the pool.
@@ -291,7 +295,10 @@ impl Predictions {
         if let Some(set) = ground.at.transfer(tx)? {
             return Ok(Expected { set: Arc::new(set), is_settled: true });
         }
-        let learned = self.templates.predict(tx, ground.at.view)?;
+        let mut learned = self.templates.predict(tx, ground.at.view)?;
+        if learned.is_none() {
+            learned = self.probes.predict(tx, ground.at.view)?;
+        }
         let set = learned.unwrap_or_else(|| AccessSet::of_envelope(tx));
         count(&self.sums.by_template, usize::from(set.source == AccessSource::Template));
         Ok(Expected { set: Arc::new(set), is_settled: false })
@@ -304,10 +311,13 @@ impl Predictions {
         outranked: &Outranked,
         end: Instant,
     ) -> Result<Expected, StateError> {
-        let known = self.known_of(ground, tx)?;
+        let mut known = self.known_of(ground, tx)?;
         let bounds = self.bounds();
         if known.is_settled || outranked.is_now() || Instant::now() >= end {
             return Ok(known);
+        }
+        if known.set.source < AccessSource::History && self.probe(ground, tx, outranked)? {
+            known = self.known_of(ground, tx)?;
         }
         let most = tx.tx.gas_limit.min(bounds.gas);
         if !self.inner.lock().budget.take(tx, most, &bounds) {
@@ -328,6 +338,25 @@ impl Predictions {
                 Ok(known)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Runs code that no block has called yet on a made-up state, for this call and the next ones like
+    /// it. Whether there was a run.
+    fn probe(
+        &self,
+        ground: &Ground<'_>,
+        tx: &RecoveredTransaction,
+        outranked: &Outranked,
+    ) -> Result<bool, StateError> {
+        let began = Instant::now();
+        let deadline = Some(began + self.bounds().time);
+        let limit = Limit { deadline, outranked: Some(outranked.clone()) };
+        let probed = self.probes.probe(tx, ground.at, &limit);
+        count(&self.sums.busy_ns, usize::try_from(began.elapsed().as_nanos()).unwrap_or(usize::MAX));
+        match probed {
+            Err(StateError::Interrupted) => Ok(false),
+            has_run => has_run,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::primitives::{Address, U256};
 const MOST_MEMBERS: u8 = 16;
 
 /// Words below this stand for slots and constants that the compiler chose.
-const SMALL: U256 = U256::from_limbs([1 << 16, 0, 0, 0]);
+pub(super) const SMALL: U256 = U256::from_limbs([1 << 16, 0, 0, 0]);
 
 /// Slots whose contents are looked at.
 const MOST_STORED: usize = 64;

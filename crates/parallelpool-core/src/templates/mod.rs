@@ -9,6 +9,7 @@
 mod explain;
 mod file;
 mod pattern;
+mod probe;
 mod template;
 mod term;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 
+pub use self::probe::Probes;
 use self::template::Template;
 use self::term::Call;
 use crate::access::AccessSet;

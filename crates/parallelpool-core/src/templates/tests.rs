@@ -161,6 +161,72 @@ fn no_more_templates_are_kept_than_asked_for() {
     assert!(templates.predict(&with_selector(1), &state).expect("memory state").is_none());
 }
 
+/// Reads the slot keccak(caller . 0) and reverts where it holds nothing.
+const NEEDS_MUCH: [u8; 20] = [
+    0x33, 0x5f, 0x52, 0x5f, 0x60, 0x20, 0x52, 0x60, 0x40, 0x5f, 0x20, 0x54, 0x60, 0x12, 0x57, 0x5f, 0x5f,
+    0xfd, 0x5b, 0x00,
+];
+
+/// The same where it holds anything.
+const NEEDS_NOTHING: [u8; 21] = [
+    0x33, 0x5f, 0x52, 0x5f, 0x60, 0x20, 0x52, 0x60, 0x40, 0x5f, 0x20, 0x54, 0x15, 0x60, 0x13, 0x57, 0x5f,
+    0x5f, 0xfd, 0x5b, 0x00,
+];
+
+fn probe(probes: &Probes, tx: &RecoveredTransaction, state: &MemoryState) -> bool {
+    let block =
+        BlockContext { gas_limit: 30_000_000, base_fee: Some(10), timestamp: 1, ..BlockContext::default() };
+    let rules = ChainSpec::for_network("Cancun").expect("a known fork").rules_in(&block);
+    let at = PreExecution { rules: &rules, block: &block, view: state, gas_limit: 1_000_000 };
+    probes.probe(tx, at, &Limit::default()).expect("memory state")
+}
+
+#[test]
+fn a_probe_foresees_calls_of_code_that_nobody_has_called() {
+    let (probes, state) = (Probes::default(), state(&MAPPINGS));
+    let [probed, next] = [(1, 0xa1), (2, 0xb2)].map(|(sender, to)| call(sender, Address::repeat_byte(to)));
+    assert_eq!(probes.predict(&next, &state), Ok(None));
+    assert!(probe(&probes, &probed, &state));
+
+    let guess = probes.predict(&next, &state).expect("memory state").expect("it was probed");
+    let truth = run(&next, &state).set;
+    assert_eq!((guess.source, guess.is_known()), (AccessSource::Probe, false));
+    assert_eq!((&guess.accesses, &guess.debits), (&truth.accesses, &truth.debits));
+    assert!(probes.learned.by_key.read().values().all(|template| template.lock().calls == 1));
+}
+
+#[test]
+fn a_probe_succeeds_whatever_the_call_needs_its_elements_to_hold() {
+    for code in [&NEEDS_MUCH[..], &NEEDS_NOTHING] {
+        let (probes, state) = (Probes::default(), state(code));
+        assert!(probe(&probes, &call(1, TOKEN), &state));
+
+        let guess = probes.predict(&call(2, TOKEN), &state).expect("memory state").expect("it was probed");
+        let truth = run(&call(2, TOKEN), &state).set;
+        assert_eq!(guess.accesses, truth.accesses, "also where the call fails on the real state");
+    }
+}
+
+#[test]
+fn probes_are_bounded_on_each_head() {
+    // Jumps back for ever.
+    let (probes, state) = (Probes::default(), state(&[0x5b, 0x5f, 0x56]));
+    let kinds: Vec<_> = (0..200_u8)
+        .map(|selector| {
+            let mut tx = call(1, TOKEN);
+            tx.tx.data = vec![selector; 4].into();
+            tx
+        })
+        .collect();
+    for _ in 0..2 {
+        assert!(probe(&probes, &kinds[0], &state) && !probe(&probes, &kinds[0], &state));
+        let run = kinds[1..].iter().filter(|kind| probe(&probes, kind, &state)).count();
+        assert_eq!(run, 99, "a hundred runs of 300,000 gas in all");
+        probes.head_moved();
+    }
+    assert!(probes.learned.is_empty());
+}
+
 struct TemporaryFile(PathBuf);
 
 impl Drop for TemporaryFile {

@@ -25,7 +25,7 @@ use crate::replay::ReplayBlock;
 use crate::state::StateView;
 use crate::state::memory::MemoryState;
 use crate::state::overlay::Overlay;
-use crate::templates::Templates;
+use crate::templates::{Probes, Templates};
 use crate::tx::RecoveredTransaction;
 
 /// transfer, transferFrom and approve.
@@ -43,6 +43,8 @@ pub struct BlockAccuracy {
     pub token_calls: u64,
     /// Templates on those calls.
     pub token_templates: Tally,
+    /// Probes of code that no earlier block called, on those calls.
+    pub token_probes: Tally,
     /// What is found ahead of need about all of them: a transfer where that follows from the state,
     /// else what a run shows, if only that it went too far.
     pub ahead: Tally,
@@ -54,6 +56,7 @@ pub struct BlockAccuracy {
 #[derive(Debug, Default)]
 pub struct Accuracy {
     templates: Templates,
+    probes: Probes,
     gas: u64,
 }
 
@@ -66,7 +69,7 @@ type Within<'a> = Overlay<&'a MemoryState>;
 impl Accuracy {
     /// Nothing learned yet; runs ahead of need get at most `gas`.
     pub fn new(gas: u64) -> Self {
-        Self { templates: Templates::default(), gas }
+        Self { templates: Templates::default(), probes: Probes::default(), gas }
     }
 
     /// Templates learned so far.
@@ -76,6 +79,7 @@ impl Accuracy {
 
     /// Predicts a block, executes it, and learns from it.
     pub fn take(&self, executor: &Executor, block: &ReplayBlock) -> Result<BlockAccuracy, CoreError> {
+        self.probes.head_moved();
         let mut answers = Vec::with_capacity(block.transactions.len());
         let mut lessons = Vec::with_capacity(block.transactions.len());
         for tx in &block.transactions {
@@ -99,6 +103,8 @@ impl Accuracy {
         found.token_calls = is_token_call.iter().filter(|is| **is).count() as u64;
         let templates = |answers| Answers::get(answers, &AccessSource::Template);
         found.token_templates = tally(templates, &answers, &actual, &conflicts, |index| is_token_call[index]);
+        let probes = |answers| Answers::get(answers, &AccessSource::Probe);
+        found.token_probes = tally(probes, &answers, &actual, &conflicts, |index| is_token_call[index]);
         found.ahead = tally(ahead, &answers, &actual, &conflicts, |_| true);
         found.batches = batches::take(executor, block, answers)?;
         Ok(found)
@@ -119,7 +125,14 @@ impl Accuracy {
         let began = Instant::now();
         put(&mut answers, at.transfer(tx)?, began);
         let began = Instant::now();
-        put(&mut answers, self.templates.predict(tx, at.view)?, began);
+        let learned = self.templates.predict(tx, at.view)?;
+        let is_new = learned.is_none();
+        put(&mut answers, learned, began);
+        if is_new {
+            let began = Instant::now();
+            self.probes.probe(tx, at, &Limit::default())?;
+            put(&mut answers, self.probes.predict(tx, at.view)?, began);
+        }
         let began = Instant::now();
         put(&mut answers, AccessSet::of_list(tx), began);
         if !answers.contains_key(&AccessSource::Transfer) {
