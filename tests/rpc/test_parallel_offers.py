@@ -1,22 +1,25 @@
 """`parallel_getBatches` as a sequencer polls it: waiting for news, and asking again after a lost answer."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from rpc.errors import Json
 from rpc.offers import COALESCE_S
 from tests.rpc.dev_node import Dev
 from tests.rpc.parallel_rig import send, transfers
 
-LONG: Json = hex(20_000)
+LONG: Json = hex(28_000)
 """Milliseconds that no test waits for."""
+
+SOON_S: Final = 25.0
+"""Less than a call that hears nothing would wait, and enough for a busy machine."""
 
 
 async def asked(dev: Dev, request: dict[str, Json]) -> asyncio.Task[Any]:
     """A call that has reached the daemon and waits there."""
     before = dev.server.statistics().calls.get("parallel_getBatches", 0)
     call = asyncio.get_running_loop().create_task(dev.ask("parallel_getBatches", request))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         while dev.server.statistics().calls.get("parallel_getBatches", 0) == before:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     return call
@@ -28,7 +31,7 @@ async def test_a_long_poll_ends_with_the_first_batch(dev: Dev) -> None:
 
     hashes = await send(dev, *transfers(1))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         assert [batch["transactions"] for batch in (await call)["batches"]] == [hashes]
 
 
@@ -40,7 +43,7 @@ async def test_a_long_poll_waits_for_another_state_than_the_known_one(dev: Dev) 
 
     await dev.ask("dev_mine")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         answer = await call
     assert (answer["notModified"], answer["head"]["number"], answer["batches"]) == (False, "0x1", [])
 
@@ -56,7 +59,7 @@ async def test_a_long_poll_waits_until_the_budget_can_be_filled(dev: Dev) -> Non
     assert not call.done()
     await send(dev, third)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         answer = await call
     assert sum(len(batch["transactions"]) for batch in answer["batches"]) == 2
 
@@ -75,13 +78,13 @@ async def test_a_long_poll_on_a_head_that_is_left_behind_ends_at_once(dev: Dev) 
     call = asyncio.get_running_loop().create_task(
         dev.fail("parallel_getBatches", {"waitMs": LONG, "parentHash": head})
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         while dev.server.statistics().calls.get("parallel_getBatches", 0) == before:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     mined = await dev.ask("dev_mine")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         assert await call == (3001, "stale head", {"head": mined["hash"]})
 
 
@@ -128,5 +131,5 @@ async def test_a_callers_own_consumer_that_left_does_not_spoil_the_answer(dev: D
 
     hashes = await send(dev, *transfers(1))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         assert [batch["transactions"] for batch in (await call)["batches"]] == [hashes]

@@ -104,7 +104,7 @@ async def test_subscriptions_over_websocket(dev: Dev) -> None:
         await dev.ask("dev_mine")
 
         told: dict[str, object] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for message in web3.socket.process_subscriptions():
                 told[message["subscription"]] = message["result"]
                 if len(told) == 2:
