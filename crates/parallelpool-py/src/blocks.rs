@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::analysis::location_row;
-use crate::convert;
+use crate::convert::{self, Once};
 use crate::transaction::PyTransaction;
 
 /// A header and its hash. Cheap to clone: the header itself is shared.
@@ -178,16 +178,21 @@ impl PyWithdrawal {
     }
 }
 
-/// A sealed block with its decoded transactions.
+/// A sealed block with its decoded transactions. What is asked for again and again is made once: who looks up each
+/// transaction of a block would else pay for all of them each time.
 #[pyclass(frozen, name = "Block", module = "parallelpool._core")]
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PyBlock {
-    inner: Arc<ChainBlock>,
+    inner: ChainBlock,
+    header: PyHeader,
+    transactions: Once<PyTuple>,
 }
 
 impl From<ChainBlock> for PyBlock {
     fn from(inner: ChainBlock) -> Self {
-        Self { inner: Arc::new(inner) }
+        let Block { header, hash, .. } = &inner.block;
+        let header = Arc::new(SealedHeader { hash: *hash, header: header.clone() }).into();
+        Self { inner, header, transactions: Once::new() }
     }
 }
 
@@ -195,12 +200,13 @@ impl From<ChainBlock> for PyBlock {
 impl PyBlock {
     #[getter]
     fn header(&self) -> PyHeader {
-        let Block { header, hash, .. } = &self.inner.block;
-        Arc::new(SealedHeader { hash: *hash, header: header.clone() }).into()
+        self.header.clone()
     }
     #[getter]
-    fn transactions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.inner.transactions.iter().map(|tx| PyTransaction::from_shared(Arc::clone(tx))))
+    fn transactions<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
+        let transactions = self.inner.transactions.iter();
+        self.transactions
+            .get(py, || PyTuple::new(py, transactions.map(|tx| PyTransaction::from_shared(Arc::clone(tx)))))
     }
     #[getter]
     fn ommers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {

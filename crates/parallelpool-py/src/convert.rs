@@ -1,7 +1,10 @@
 //! Checked conversions between Python values and the engine's types.
 
+use std::fmt;
+
 use parallelpool_core::primitives::{Address, B256, U256};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyInt};
 
 use crate::error::invalid;
@@ -47,4 +50,29 @@ pub fn number(value: &Bound<'_, PyAny>) -> PyResult<U256> {
     }
     let wide = value.call_method1("to_bytes", (32, "big")).map_err(|_| refused())?;
     Ok(U256::from_be_slice(wide.extract::<&[u8]>()?))
+}
+
+/// A Python object that is made when it is first asked for and then is the same for all who ask.
+pub struct Once<T>(PyOnceLock<Py<T>>);
+
+impl<T> Once<T> {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self(PyOnceLock::new())
+    }
+
+    /// The object, made by `make` if it is not there.
+    pub fn get<'a, 'py>(
+        &'a self,
+        py: Python<'py>,
+        make: impl FnOnce() -> PyResult<Bound<'py, T>>,
+    ) -> PyResult<&'a Bound<'py, T>> {
+        Ok(self.0.get_or_try_init(py, || make().map(Bound::unbind))?.bind(py))
+    }
+}
+
+impl<T> fmt::Debug for Once<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Once(..)")
+    }
 }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::blocks::{PyBlock, PyExecutionStatistics, receipts};
-use crate::convert;
+use crate::convert::{self, Once};
 use crate::error::invalid;
 
 /// `serial`, `parallel` or `auto`, on so many threads. Whoever asks for `serial` wants an oracle, which
@@ -130,24 +130,26 @@ impl PyLeftOut {
 pub struct PyBuiltBlock {
     pub inner: Arc<BuiltBlock>,
     candidates: Vec<B256>,
+    block: Once<PyBlock>,
+    receipts: Once<PyTuple>,
 }
 
 impl PyBuiltBlock {
     /// `candidates`: hashes of all that were offered, in order.
     pub fn new(inner: BuiltBlock, candidates: Vec<B256>) -> Self {
-        Self { inner: Arc::new(inner), candidates }
+        Self { inner: Arc::new(inner), candidates, block: Once::new(), receipts: Once::new() }
     }
 }
 
 #[pymethods]
 impl PyBuiltBlock {
     #[getter]
-    fn block(&self) -> PyBlock {
-        self.inner.block.clone().into()
+    fn block<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyBlock>> {
+        self.block.get(py, || Bound::new(py, PyBlock::from(self.inner.block.clone())))
     }
     #[getter]
-    fn receipts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        receipts(py, self.inner.receipts.clone())
+    fn receipts<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
+        self.receipts.get(py, || receipts(py, self.inner.receipts.clone()))
     }
     #[getter]
     fn left_out<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
