@@ -6,9 +6,10 @@ published as `HeadChanged` after it is durable. The pool, the batches and the ex
 else, so another chain source can take its place.
 """
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from parallelpool._core import AccessSet as _AccessSet
 from parallelpool._core import (
@@ -134,6 +135,9 @@ index 0 is before the transactions, 1 the first of them.
 BlockAccessList: TypeAlias = tuple[bytes, tuple[AccountAccesses, ...]]
 """(encoding, accounts in ascending order)."""
 
+HELD_BLOCKS: Final = 4
+"""Newest blocks made here that are held with their receipts: who waits for one asks for it at once."""
+
 
 class EmbeddedChain:
     """Head, history and making of blocks over the engine's own store."""
@@ -143,6 +147,7 @@ class EmbeddedChain:
         """The engine's chain, for the modules that hand it on to other engine calls."""
         self._lanes = lanes
         self._events = events
+        self._made: OrderedDict[int, tuple[Block, tuple[Receipt, ...]]] = OrderedDict()
 
     # -- facts
 
@@ -223,11 +228,21 @@ class EmbeddedChain:
 
     async def block_by_hash(self, block_hash: bytes, /) -> Block | None:
         """A canonical block."""
+        made = next((made for made in self._made.values() if made[0].header.hash == block_hash), None)
+        if made is not None and self._is_canonical(made[0].header):
+            return made[0]
         return await self._lanes.queries.run(self.core.block_by_hash, block_hash)
 
     async def receipts(self, number: int, /) -> tuple[Receipt, ...] | None:
         """Receipts of a canonical block."""
+        made = self._made.get(number)
+        if made is not None and self._is_canonical(made[0].header):
+            return made[1]
         return await self._lanes.queries.run(self.core.receipts, number)
+
+    def _is_canonical(self, header: Header) -> bool:
+        there = self.core.header_by_number(header.number)
+        return there is not None and there.hash == header.hash
 
     async def block_access_list(self, number: int, /) -> BlockAccessList | None:
         """What a canonical block touched and left, by executing it again. Raises StateUnavailable."""
@@ -320,15 +335,15 @@ class EmbeddedChain:
 
     async def learn_from(self, number: int, gas: int, patience_ms: int, /) -> int:
         """Learns what a block's calls access. Raises StateUnavailable."""
-        return await self._lanes.hints.run(self.core.learn_from, number, gas, patience_ms)
+        return await self._lanes.lessons.run(self.core.learn_from, number, gas, patience_ms)
 
     async def load_templates(self, path: Path, /) -> int:
         """Adds what a file holds and returns how much. Raises CoreError."""
-        return await self._lanes.hints.run(self.core.load_templates, path)
+        return await self._lanes.lessons.run(self.core.load_templates, path)
 
     async def save_templates(self, path: Path, /) -> None:
         """Writes what was learned to a file. Raises CoreError."""
-        await self._lanes.hints.run(self.core.save_templates, path)
+        await self._lanes.lessons.run(self.core.save_templates, path)
 
     def predicted(self) -> list[bytes]:
         """Hashes of the transactions that the engine holds predictions of."""
@@ -372,12 +387,46 @@ class EmbeddedChain:
         """A document to make the block from its candidates again. Raises CoreError, above all off the parent."""
         return await self._lanes.writer.run(self.core.reproducer, built, candidates, difference)
 
+    async def build_and_commit(
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        check_transfers: int = 0,
+        is_wanted: Callable[[BuiltBlock], bool],
+    ) -> tuple[BuiltBlock, bool]:
+        """
+        As `build`, then as `commit` if `is_wanted`, which is asked on the writer's thread; whether it did.
+
+        One turn of the writer for both, for blocks that are smaller than two turns.
+        """
+
+        def make() -> tuple[BuiltBlock, bool]:
+            built = self.core.build(attributes, candidates, mode, check_transfers=check_transfers)
+            if not is_wanted(built):
+                return built, False
+            self.core.commit(built)
+            return built, True
+
+        built, is_stored = await self._lanes.writer.run(make)
+        if is_stored:
+            self._follow(built)
+        return built, is_stored
+
     async def commit(self, built: BuiltBlock, /) -> Header:
         """Stores a built block durably and publishes the new head. Raises BlockRefused if the head moved."""
         await self._lanes.writer.run(self.core.commit, built)
-        header = built.block.header
-        self._events.publish(HeadChanged(added=(header,), removed=()))
-        return header
+        return self._follow(built)
+
+    def _follow(self, built: BuiltBlock) -> Header:
+        block = built.block
+        self._made[block.header.number] = (block, built.receipts)
+        while len(self._made) > HELD_BLOCKS:
+            self._made.popitem(last=False)
+        self._events.publish(HeadChanged(added=(block.header,), removed=()))
+        return block.header
 
     async def import_block(self, raw: bytes, mode: str, /) -> tuple[Block, ExecutionStatistics]:
         """Checks, executes and stores an RLP block, then publishes it. Raises BlockRefused."""

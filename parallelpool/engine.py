@@ -58,12 +58,16 @@ class Lanes:
         """Decoding and sender recovery; one call at a time uses all workers."""
         self.writer = Lane("writer", threads=1, limit=64)
         """Building, importing and storing blocks."""
-        self.hints = Lane("hints", threads=1, limit=64)
-        """Pre-execution and batch building."""
+        self.planning = Lane("planning", threads=1, limit=64)
+        """Batch building: a block waits for it, so it stands behind nothing else."""
+        self.hints = Lane("hints", threads=2, limit=64)
+        """Access sets: what is known of them, and runs ahead of need."""
+        self.lessons = Lane("lessons", threads=1, limit=64)
+        """What blocks teach about calls; nobody waits for it."""
         self.queries = Lane("queries", threads=4, limit=1_024)
         """Calls, estimates, logs, proofs and history."""
 
     def close(self) -> None:
         """Closes all lanes, the writer last."""
-        for lane in (self.queries, self.hints, self.ingress, self.writer):
+        for lane in (self.queries, self.lessons, self.hints, self.planning, self.ingress, self.writer):
             lane.close()

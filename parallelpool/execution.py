@@ -6,7 +6,7 @@ executed on the worker pool on isolated state, with figures; on request also exe
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -21,6 +21,7 @@ from parallelpool.chain import (
     CoreDivergence,
     CoreError,
     ExecutionStatistics,
+    Header,
 )
 from parallelpool.transaction import Transaction
 
@@ -114,6 +115,19 @@ class BlockBuilder(Protocol):
         check_transfers: int = 0,
     ) -> BuiltBlock: ...
 
+    async def build_and_commit(
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        check_transfers: int = 0,
+        is_wanted: Callable[[BuiltBlock], bool],
+    ) -> tuple[BuiltBlock, bool]: ...
+
+    async def commit(self, built: BuiltBlock, /) -> Header: ...
+
     async def reproducer(
         self, built: BuiltBlock, candidates: Sequence[Transaction], difference: str, /
     ) -> bytes: ...
@@ -159,6 +173,45 @@ class Executor:
         built = await self._execute(attributes, candidates, mode or self._mode)
         self._figures.add(built.statistics)
         return built
+
+    async def seal(
+        self, attributes: BlockAttributes, candidates: Sequence[Transaction], *, allow_empty: bool
+    ) -> tuple[BuiltBlock, bool]:
+        """
+        As `execute`, and stores the block unless it is empty and must not be; whether it did.
+
+        A block that no self-check waits for is stored in the same turn of the engine.
+        """
+
+        def is_wanted(built: BuiltBlock) -> bool:
+            return allow_empty or bool(built.block.transactions)
+
+        if self._is_due():
+            built, is_stored = await self.execute(attributes, candidates), False
+        else:
+            built, is_stored = await self._execute_and_store(attributes, candidates, is_wanted)
+            self._figures.add(built.statistics)
+        if not is_stored and is_wanted(built):
+            await self._chain.commit(built)
+            is_stored = True
+        return built, is_stored
+
+    async def _execute_and_store(
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        is_wanted: Callable[[BuiltBlock], bool],
+    ) -> tuple[BuiltBlock, bool]:
+        mode = "serial" if self._divergence is not None else self._mode
+        transfers = 0 if mode == "serial" else self._selfcheck.transfers
+        try:
+            return await self._chain.build_and_commit(
+                attributes, candidates, mode, check_transfers=transfers, is_wanted=is_wanted
+            )
+        except CoreDivergence as error:
+            serial = await self._chain.build(attributes, candidates, "serial")
+            await self._diverged(str(error), serial, candidates)
+            return serial, False
 
     async def execute_and_compare(
         self, attributes: BlockAttributes, candidates: Sequence[Transaction]

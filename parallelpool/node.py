@@ -183,7 +183,7 @@ class _Parts:
             self.chain,
             self.pool,
             self.access,
-            lanes.hints,
+            lanes.planning,
             self.events,
             batch_size=config.parallel.batchsize,
             min_batch_size=config.parallel.minbatchsize,
@@ -204,6 +204,7 @@ class _Parts:
             self.events,
             _sealing_policy(config),
             executable=lambda: self.pool.stats()[0],
+            best=self.pool.pending_best,
             settle=self.maintenance.settle,
         )
         backend = Backend(

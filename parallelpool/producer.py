@@ -8,8 +8,9 @@ decision: `batch` (enough executable transactions wait, or the first has waited 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -74,12 +75,14 @@ class Producer:
         policy: SealingPolicy,
         *,
         executable: Callable[[], int],
+        best: Callable[[int | None], Iterator[Transaction]],
         settle: Callable[[Header], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """
-        `executable` says how many transactions of the pool are executable; `settle` brings the pool to a new
-        head at once, so that the next block is not built from what this one mined.
+        `executable` says how many transactions of the pool are executable, `best` gives those that pay a base fee,
+        best tips first; `settle` brings the pool to a new head at once, so that the next block is not built from
+        what this one mined.
         """
         self._chain = chain
         self._batches = batches
@@ -87,6 +90,7 @@ class Producer:
         self._events = events
         self._policy = policy
         self._executable = executable
+        self._best = best
         self._settle = settle
         self._clock = clock
         self._sealing = asyncio.Lock()
@@ -129,7 +133,9 @@ class Producer:
                 built = await self._executor.execute(attributes, candidates, mode="parallel")
             stored = not dry_run and bool(built.block.transactions)
             if stored:
-                await self._store(built, offer)
+                began = time.perf_counter()
+                await self._chain.commit(built)
+                self._follow(built, offer, began)
             execution = summary(built, stored=stored, serial=serial)
             if stored:
                 self._last = execution
@@ -222,15 +228,25 @@ class Producer:
 
     async def _seal_next(self, *, allow_empty: bool) -> Header | None:
         async with self._sealing:
-            offer = await self._batches.current()
-            if not offer.candidates and not allow_empty:
+            offer: Offer | None = None
+            candidates = self._candidates()
+            if len(candidates) > 1:
+                offer = await self._batches.current()
+                candidates = offer.execution_order
+            if not candidates and not allow_empty:
                 return None
-            built = await self._executor.execute(self.attributes(self._chain.head()), offer.execution_order)
-            if not built.block.transactions and not allow_empty:
+            began = time.perf_counter()
+            attributes = self.attributes(self._chain.head())
+            built, is_stored = await self._executor.seal(attributes, candidates, allow_empty=allow_empty)
+            if not is_stored:
                 return None
-            header = await self._store(built, offer)
+            self._follow(built, offer, began)
             self._last = summary(built, stored=True)
-            return header
+            return built.block.header
+
+    def _candidates(self) -> list[Transaction]:
+        """The first two that a block would take: with fewer there is nothing to arrange, and no plan is needed."""
+        return list(islice(self._best(self._chain.next_base_fee()), 2))
 
     # -- parts
 
@@ -251,9 +267,9 @@ class Producer:
             parent_beacon_block_root=bytes(32),
         )
 
-    async def _store(self, built: BuiltBlock, offer: Offer) -> Header:
-        began = time.perf_counter()
-        header = await self._chain.commit(built)
+    def _follow(self, built: BuiltBlock, offer: Offer | None, began: float) -> None:
+        """Takes the pool to a block that was stored; `began` is when its making did (`time.perf_counter`)."""
+        header = built.block.header
         self._settle(header)
         self._count(built, offer)
         log.info(
@@ -266,16 +282,17 @@ class Producer:
             executions=built.statistics.executions,
             conflicts=built.statistics.conflicts,
             execution_ms=round(built.statistics.elapsed_ns / 1e6, 3),
-            commit_ms=round((time.perf_counter() - began) * 1e3, 3),
+            sealing_ms=round((time.perf_counter() - began) * 1e3, 3),
         )
-        return header
 
-    def _count(self, built: BuiltBlock, offer: Offer) -> None:
+    def _count(self, built: BuiltBlock, offer: Offer | None) -> None:
+        self._blocks += 1
+        self._processed += len(built.block.transactions)
+        if offer is None:
+            return  # a transaction alone stands in no parallel batch
         self._batches.observe(offer, built)
         runs = built.statistics.executions_per_transaction
         parallel = offer.parallelizable
-        self._blocks += 1
-        self._processed += len(built.block.transactions)
         self._batched += sum(
             1
             for tx, executions in zip(built.block.transactions, runs, strict=True)

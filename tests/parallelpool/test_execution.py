@@ -1,7 +1,7 @@
 """The production self-check: a parallel block that differs from the serial one is found and never stored."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from parallelpool.chain import (
     CoreInvalidArgument,
     EmbeddedChain,
     ExecutionStatistics,
+    Header,
 )
 from parallelpool.execution import Executor, SelfCheck
 from parallelpool.node import Node
@@ -52,6 +53,28 @@ class FaultyChain:
         given = candidates[:-1] if mode == "parallel" else candidates
         built: BuiltBlock = await self.real.build(attributes, given, mode)
         return built
+
+    async def build_and_commit(
+        self,
+        attributes: BlockAttributes,
+        candidates: Sequence[Transaction],
+        mode: str,
+        /,
+        *,
+        check_transfers: int = 0,
+        is_wanted: Callable[[BuiltBlock], bool],
+    ) -> tuple[BuiltBlock, bool]:
+        """As `build`, then as the chain's own."""
+        built = await self.build(attributes, candidates, mode, check_transfers=check_transfers)
+        if is_wanted(built):
+            await self.real.commit(built)
+            return built, True
+        return built, False
+
+    async def commit(self, built: BuiltBlock, /) -> Header:
+        """The chain's own."""
+        header: Header = await self.real.commit(built)
+        return header
 
     async def reproducer(
         self, built: BuiltBlock, candidates: Sequence[Transaction], difference: str, /
@@ -130,6 +153,65 @@ async def test_a_transfer_that_differs_from_the_evm_ends_parallel_execution(tmp_
         assert executor.divergence is not None
         assert "transaction 1: balance" in executor.divergence
         assert json.loads((tmp_path / "divergence-1.json").read_text())["difference"] == executor.divergence
+
+
+async def test_a_block_is_not_stored_before_a_check_that_is_due() -> None:
+    """
+    Where parallel execution errs, the serial block is what the chain gets.
+    """
+    async with node("manual") as started:
+        candidates = await transfers(started, 3)
+        chain = FaultyChain(started.chain)
+        executor = Executor(chain, "parallel", SelfCheck(blocks=1))
+
+        built, is_stored = await executor.seal(
+            started.producer.attributes(started.chain.head()), candidates, allow_empty=False
+        )
+
+        assert is_stored
+        assert chain.modes == ["parallel", "serial"]
+        assert executor.divergence is not None
+        assert len(built.block.transactions) == 3
+        assert started.chain.head().hash == built.block.header.hash
+
+
+async def test_a_transfer_that_differs_is_stored_as_the_evm_does_it() -> None:
+    """
+    A block that would be built and stored in one turn is stored serially if the engine finds a difference.
+    """
+    async with node("manual") as started:
+        candidates = await transfers(started, 2)
+        executor = Executor(WrongTransfer(started.chain), "parallel", SelfCheck())
+
+        built, is_stored = await executor.seal(
+            started.producer.attributes(started.chain.head()), candidates, allow_empty=False
+        )
+
+        assert is_stored
+        assert executor.divergence is not None
+        assert started.chain.head().hash == built.block.header.hash
+        assert executor.figures().blocks == 1
+
+
+@pytest.mark.parametrize("due", [0, 1])
+async def test_an_empty_block_is_stored_only_where_it_may_be(due: int) -> None:
+    """
+    With a check that is due and without one: nothing to include leaves the head where it is, unless it is asked for.
+    """
+    async with node("manual") as started:
+        executor = Executor(started.chain, "parallel", SelfCheck(blocks=due))
+
+        refused = await executor.seal(
+            started.producer.attributes(started.chain.head()), [], allow_empty=False
+        )
+        assert not refused[1]
+        assert started.chain.head().number == 0
+
+        built, is_stored = await executor.seal(
+            started.producer.attributes(started.chain.head()), [], allow_empty=True
+        )
+        assert is_stored
+        assert started.chain.head().hash == built.block.header.hash
 
 
 async def test_one_block_in_so_many_is_checked() -> None:

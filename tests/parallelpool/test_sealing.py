@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn, cast
 
 import pytest
 
-from parallelpool.batching import Selection
+from parallelpool.batching import Batches, Selection
 from parallelpool.chain import CoreInvalidArgument
-from parallelpool.producer import UnknownBatch
+from parallelpool.producer import Producer, SealingPolicy, UnknownBatch
 from tests.node_rig import GWEI, accounts, node, raw_transfer, send, wait_until
 from tests.rpc.dev_node import dev_node
 
@@ -74,6 +75,48 @@ async def test_a_transaction_that_cannot_pay_the_base_fee_waits_and_blocks_nobod
 
         assert waiting.hash in started.pool
         assert started.chain.head().number == 1
+
+
+class NoPlans:
+    """Stands in for the batches where none may be planned."""
+
+    batch_size = 64
+
+    async def current(self) -> NoReturn:
+        """Nobody may ask."""
+        raise AssertionError("planned")
+
+
+async def test_a_transaction_alone_is_sealed_without_a_plan() -> None:
+    """
+    There is nothing to arrange, nor in an empty block; two transactions are planned.
+    """
+    async with node("manual") as started:
+        producer = Producer(
+            started.chain,
+            cast(Batches, NoPlans()),
+            started.executor,
+            started.events,
+            SealingPolicy("manual", 0.0),
+            executable=lambda: started.pool.stats()[0],
+            best=started.pool.pending_best,
+            settle=lambda _: started.pool.reset(),
+        )
+        parked = await send(started, raw_transfer(1, 0, tip=1, cap=2))
+        alone = await send(started, raw_transfer(0, 0))
+
+        await producer.seal()
+        empty = await producer.seal()
+
+        assert started.chain.transaction_location(alone.hash) == (1, 0)
+        assert (empty.number, empty.gas_used) == (2, 0)
+        assert parked.hash in started.pool
+        figures = producer.statistics()
+        assert (figures.blocks, figures.total_processed, figures.successfully_batched) == (2, 1, 0)
+        for nonce in (1, 2):
+            await send(started, raw_transfer(0, nonce))
+        with pytest.raises(AssertionError, match="planned"):
+            await producer.seal()
 
 
 async def test_batches_are_executed_by_id_and_the_rest_waits() -> None:
