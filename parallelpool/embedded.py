@@ -5,6 +5,10 @@ Refusals of the engine become a StartFailure that says what to do; a bad genesis
 error with all its problems.
 """
 
+import glob
+from pathlib import Path
+from typing import Final
+
 from config import NodeConfig
 from config.genesis import read_genesis, with_parallel_type
 from parallelpool.chain import (
@@ -17,6 +21,9 @@ from parallelpool.chain import (
     dev_genesis,
 )
 from parallelpool.errors import ConfigurationError, StartFailure
+
+STORE_FILE: Final = Path("chain", "chain.redb")
+"""In the data directory."""
 
 
 def open_chain(config: NodeConfig, workers: Workers) -> CoreChain:
@@ -31,6 +38,7 @@ def open_chain(config: NodeConfig, workers: Workers) -> CoreChain:
     try:
         if datadir is not None:
             datadir.mkdir(parents=True, exist_ok=True)
+            _check_not_lost(datadir, config.txpool.journal)
         return CoreChain.open(document, str(datadir) if datadir is not None else None, workers)
     except OSError as error:
         raise StartFailure(f"cannot use {datadir}: {error.strerror}") from error
@@ -43,3 +51,25 @@ def open_chain(config: NodeConfig, workers: Workers) -> CoreChain:
         raise StartFailure(
             f"cannot open the chain in {datadir}: {error}; its files may be damaged"
         ) from error
+
+
+def _check_not_lost(datadir: Path, journal: str) -> None:
+    """
+    Raises StartFailure where the pool's journal is there and the chain's file is not, or is empty.
+
+    The journal begins after the chain, so there was one. Beginning another without a word would answer with the
+    genesis balances, and take back into the pool what was mined. May raise OSError.
+    """
+    store = datadir / STORE_FILE
+    if not journal or (store.exists() and store.stat().st_size > 0):
+        return
+    kept = sorted(
+        path.name
+        for ending in ("log", "snapshot")
+        for path in datadir.glob(f"{glob.escape(journal)}.*.{ending}")
+    )
+    if kept:
+        raise StartFailure(
+            f"{store} is {'empty' if store.exists() else 'missing'}, but the pool's journal beside it is that of a "
+            f"chain ({', '.join(kept)}): put the chain's file back, or move the journal away to begin a new chain"
+        )

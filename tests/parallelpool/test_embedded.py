@@ -53,6 +53,45 @@ async def stored(tmp_path: Path) -> tuple[NodeConfig, bytes, bytes]:
     return NodeConfig(datadir=tmp_path), header.raw, raw
 
 
+@pytest.mark.parametrize("lost", ["missing", "empty"])
+async def test_a_chain_that_is_lost_is_not_begun_anew(
+    stored: tuple[NodeConfig, bytes, bytes], lost: str
+) -> None:
+    """The journal tells that there was one; it says what to do, and with the journal away a new chain begins."""
+    config, _, _ = stored
+    assert config.datadir is not None
+    store = config.datadir / "chain" / "chain.redb"
+    if lost == "missing":
+        store.unlink()
+    else:
+        store.write_bytes(b"")
+
+    with pytest.raises(StartFailure, match=rf"chain\.redb is {lost}, .* move the journal away") as refused:
+        embedded.open_chain(config, Workers(1))
+
+    journals = list(config.datadir.glob(f"{config.txpool.journal}.*"))
+    assert journals
+    assert all(path.name in str(refused.value) for path in journals)
+    for path in journals:
+        path.rename(path.with_name(f"aside-{path.name}"))
+    chain = embedded.open_chain(config, Workers(1))
+    try:
+        assert chain.head().number == 0
+    finally:
+        chain.close()
+
+
+def test_an_empty_file_without_a_journal_is_a_first_start(tmp_path: Path) -> None:
+    """As a first start leaves it that was killed before anything was stored."""
+    (tmp_path / "chain").mkdir()
+    (tmp_path / "chain" / "chain.redb").write_bytes(b"")
+    chain = embedded.open_chain(NodeConfig(datadir=tmp_path), Workers(1))
+    try:
+        assert chain.head().number == 0
+    finally:
+        chain.close()
+
+
 async def test_a_damaged_head_is_refused(stored: tuple[NodeConfig, bytes, bytes]) -> None:
     """Its hash is counted again at the start: nothing is built on a header that was never sealed."""
     config, header, _ = stored
