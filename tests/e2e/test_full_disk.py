@@ -76,9 +76,9 @@ def test_a_full_disk_refuses_and_is_told_and_heals(start: Start, durability: str
 @pytest.mark.parametrize("sealing", ["interval", "instant"])
 def test_a_full_disk_stops_sealing_and_not_the_daemon(start: Start, sealing: str) -> None:
     """
-    It goes on answering and admitting, and says why it does not seal; after a restart all of it goes into blocks.
+    It goes on answering, says why it does not seal, and seals again by itself when there is room.
 
-    The chain's store takes nothing more after a failed write until it is opened anew.
+    What was sealed then is there after `kill -9`.
     """
     flags = ("--dev.period", "50ms") if sealing == "interval" else ("--dev.mine", "instant")
     node = start(*flags)
@@ -90,17 +90,40 @@ def test_a_full_disk_stops_sealing_and_not_the_daemon(start: Start, sealing: str
     eventually(lambda: "chain" in health(node)[1])
     status, facts = health(node)
     head = node.call("eth_getBlockByNumber", "latest", True)
+    pool = node.call("txpool_status")
     unlimited = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)[1]
     resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
     third = node.call("eth_sendRawTransaction", raw(accounts()[1], 0))
-    pool = node.call("txpool_status")
+    eventually(lambda: is_mined(node, second) and is_mined(node, third))
+    healed = health(node)[0]
     node.stop(9)
     again = start(*flags)
-    eventually(lambda: is_mined(again, second) and is_mined(again, third))
 
     assert status == 503
     assert facts["chain"].startswith("storage: ")
-    assert pool == {"pending": "0x2", "queued": "0x0"}
+    assert pool == {"pending": "0x1", "queued": "0x0"}
+    assert healed == 200
+    assert is_mined(again, second)
+    assert is_mined(again, third)
+    assert again.call("eth_getBlockByNumber", head["number"], True) == head
+    assert health(again)[0] == 200
+
+
+@pytest.mark.parametrize("sealing", ["interval", "instant"])
+def test_a_restart_takes_up_what_a_full_disk_refused(start: Start, sealing: str) -> None:
+    """The disk is full to the end of the daemon; the next one seals what waits."""
+    flags = ("--dev.period", "50ms") if sealing == "interval" else ("--dev.mine", "instant")
+    node = start(*flags)
+    first = node.call("eth_sendRawTransaction", raw(accounts()[0], 0))
+    eventually(lambda: is_mined(node, first))
+    limit_files(node, 100_000)
+    second = node.call("eth_sendRawTransaction", raw(accounts()[0], 1))
+    eventually(lambda: "chain" in health(node)[1])
+    head = node.call("eth_getBlockByNumber", "latest", True)
+    node.stop(9)
+    again = start(*flags)
+    eventually(lambda: is_mined(again, second))
+
     assert again.call("eth_getBlockByNumber", head["number"], True) == head
     assert health(again)[0] == 200
 

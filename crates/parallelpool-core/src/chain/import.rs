@@ -36,6 +36,7 @@ impl Chain {
         let block = Block::decode(raw)?;
         let number = block.header.number;
         let refuse = |reason: String| CoreError::BlockRefused { number, reason };
+        self.recover_store()?;
         let _writing = self.writing.lock();
         let head = self.at_head();
         // Lengths and integers with more than one encoding would give one block two byte forms.

@@ -139,8 +139,20 @@ impl Chain {
         Ok(self.state(number)?.storage(address, slot)?)
     }
 
+    /// Takes the chain's files up again after a write to them has failed. Whoever writes does so
+    /// by himself; see [`Store::open_anew`] for when it cannot be done.
+    pub fn recover_store(&self) -> Result<(), CoreError> {
+        if self.store.has_failed() {
+            let _writing = self.writing.lock();
+            let snapshot = self.store.open_anew()?;
+            self.move_head(snapshot)?;
+        }
+        Ok(())
+    }
+
     /// Takes all blocks above `number` off the chain.
     pub fn revert_to(&self, number: u64) -> Result<Arc<SealedHeader>, CoreError> {
+        self.recover_store()?;
         let _writing = self.writing.lock();
         let snapshot = self.store.revert_to(number, |snapshot, changes| {
             let update = crate::trie::update_state(snapshot, changes, &self.workers)?;

@@ -73,6 +73,8 @@ impl Chain {
         candidates: &[SharedTransaction],
         options: &ExecuteOptions,
     ) -> Result<BuiltBlock, CoreError> {
+        // A store that cannot be written is no reason not to execute; whoever commits is told.
+        let _ = self.recover_store();
         let head = self.at_head();
         let (mut header, withdrawals) = self.draft(&head.header, attributes)?;
         let rules = self.spec.rules_of(&header);
@@ -112,6 +114,7 @@ impl Chain {
     /// [`CoreError::BlockRefused`] with a reason that begins with `stale` if the head moved since
     /// it was built; then nothing is stored.
     pub fn commit(&self, built: &BuiltBlock) -> Result<Arc<SealedHeader>, CoreError> {
+        self.recover_store()?;
         let _writing = self.writing.lock();
         self.store_block(&built.block, &built.receipts, &built.changes, &built.trie)
     }

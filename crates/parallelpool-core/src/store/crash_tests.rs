@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use redb::{Builder, StorageBackend};
 
+use super::medium::Medium;
 use super::test_support::{MadeUpBlock, Model, TemporaryDirectory, append, open_store};
 use super::*;
 use crate::trie::{state_root, state_root_of};
@@ -136,6 +137,12 @@ struct Disk {
     acknowledged: u64,
     /// Writes fail from now on.
     full: bool,
+    /// Syncs fail from now on.
+    unsynced: bool,
+    /// A sync has failed.
+    lost_a_sync: bool,
+    /// Syncs succeed and are said to have failed, of which the medium knows nothing.
+    lies: bool,
     /// Possible contents after a power cut, with the commits that had returned before it.
     images: Vec<(Vec<u8>, u64)>,
 }
@@ -185,10 +192,17 @@ impl StorageBackend for DiskBackend {
 
     fn sync_data(&self) -> Result<(), std::io::Error> {
         let mut disk = self.0.lock();
+        if disk.unsynced {
+            disk.lost_a_sync = true;
+            return Err(std::io::Error::other("the disk is gone"));
+        }
         disk.consider_a_cut();
         disk.durable = disk.written.clone();
         disk.pending.clear();
-        Ok(())
+        match disk.lies {
+            true => Err(std::io::Error::other("the disk is confused")),
+            false => Ok(()),
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
@@ -204,14 +218,29 @@ impl StorageBackend for DiskBackend {
     }
 }
 
+impl Medium for DiskBackend {
+    fn open(&self) -> Result<redb::Database, CoreError> {
+        Builder::new().create_with_backend(self.clone()).map_err(storage_error)
+    }
+
+    fn check_room(&self) -> Result<(), CoreError> {
+        match self.0.lock().full {
+            true => Err(CoreError::Storage("the disk is full".into())),
+            false => Ok(()),
+        }
+    }
+
+    fn has_lost_a_sync(&self) -> bool {
+        self.0.lock().lost_a_sync
+    }
+}
+
 fn open_on(backend: DiskBackend) -> Store {
-    let database =
-        Builder::new().create_with_backend(backend).expect("what a power cut leaves can be opened");
     let genesis = MadeUpBlock::new(0, 0, B256::ZERO);
     let first =
         FirstBlock { block: genesis.as_new(), state: &StateChanges::default(), document: b"document" };
-    Store::on_database(database, None, Durability::Immediate, &first, || Ok(TrieUpdate::default()))
-        .expect("the store is whole")
+    Store::on_medium(Box::new(backend), None, Durability::Immediate, &first, || Ok(TrieUpdate::default()))
+        .expect("what a power cut leaves can be opened, and is whole")
 }
 
 fn disk_with(content: Vec<u8>) -> DiskBackend {
@@ -222,6 +251,9 @@ fn disk_with(content: Vec<u8>) -> DiskBackend {
         pending: Vec::new(),
         acknowledged: 0,
         full: false,
+        unsynced: false,
+        lost_a_sync: false,
+        lies: false,
         images: Vec::new(),
     })))
 }
@@ -251,45 +283,124 @@ fn a_power_cut_between_any_two_writes_leaves_a_whole_block() {
     assert!(lost > 5, "only {lost} cuts hit an unfinished commit");
 }
 
+/// A store of ten blocks and the eleventh, which is not in it yet.
+struct Eleventh {
+    disk: DiskBackend,
+    store: Store,
+    head: StoreHead,
+    block: MadeUpBlock,
+    changes: StateChanges,
+    trie: TrieUpdate,
+}
+
+impl Eleventh {
+    fn prepare() -> Self {
+        let disk = disk_with(Vec::new());
+        let store = open_on(disk.clone());
+        let mut model = Model::default();
+        for number in 1..=10 {
+            let changes = changes_of_block(number, &model);
+            model.apply(&changes);
+            append(&store, 0, &changes);
+        }
+        let head = store.snapshot().head();
+        let changes = changes_of_block(11, &model);
+        let workers = crate::workers::Workers::new(1).expect("no thread");
+        let trie = crate::trie::update_state(&*store.snapshot(), &changes, &workers).expect("readable");
+        Self { disk, store, head, block: MadeUpBlock::after(head, 0), changes, trie }
+    }
+
+    fn append(&self) -> Result<Arc<Snapshot>, CoreError> {
+        self.store.append(&self.block.as_new(), &self.changes, &self.trie)
+    }
+
+    /// What a restart finds.
+    fn restarted(self) -> Store {
+        drop(self.store);
+        open_on(disk_with(self.disk.0.lock().written.clone()))
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_the_block_and_all_later_ones_until_a_restart() {
-    let disk = disk_with(Vec::new());
-    let store = open_on(disk.clone());
-    let mut model = Model::default();
-    let mut number = 0;
-    let mut next = |model: &mut Model| {
-        number += 1;
-        let changes = changes_of_block(number, model);
-        model.apply(&changes);
-        changes
-    };
-    for _ in 0..10 {
-        append(&store, 0, &next(&mut model));
-    }
-    let head = store.snapshot().head();
-    disk.0.lock().full = true;
-    let changes = next(&mut model);
-    let snapshot = store.snapshot();
-    let trie =
-        crate::trie::update_state(&*snapshot, &changes, &crate::workers::Workers::new(1).expect("no thread"))
-            .expect("the nodes are readable");
-    let block = MadeUpBlock::after(head, 0);
-    let failed = store.append(&block.as_new(), &changes, &trie).expect_err("the disk is full");
-    assert_eq!(failed.kind(), "storage");
-    assert_eq!(store.snapshot().head(), head, "the head stays");
+    let eleventh = Eleventh::prepare();
+    eleventh.disk.0.lock().full = true;
+    assert_eq!(eleventh.append().expect_err("the disk is full").kind(), "storage");
+    assert_eq!(eleventh.store.snapshot().head(), eleventh.head, "the head stays");
 
-    disk.0.lock().full = false;
-    let again =
-        store.append(&block.as_new(), &changes, &trie).expect_err("only a restart knows what is true");
-    assert_eq!(again.kind(), "storage");
-    assert_eq!(store.snapshot().head(), head);
-    drop(snapshot);
-    drop(store);
-    let content = disk.0.lock().written.clone();
-    let store = open_on(disk_with(content));
+    eleventh.disk.0.lock().full = false;
+    assert_eq!(eleventh.append().expect_err("it was not opened anew").kind(), "storage");
+    assert_eq!(eleventh.store.snapshot().head(), eleventh.head);
+    let (head, changes) = (eleventh.head, eleventh.changes.clone());
+    let store = eleventh.restarted();
     assert_whole(&store, 10, "after the disk was full");
     if store.snapshot().head() == head {
         append(&store, 0, &changes);
     }
     assert_whole(&store, 11, "and again");
+}
+
+#[test]
+fn a_store_that_is_opened_anew_takes_the_block_that_a_full_disk_refused() {
+    let eleventh = Eleventh::prepare();
+    assert!(!eleventh.store.has_failed());
+    eleventh.disk.0.lock().full = true;
+    eleventh.append().expect_err("the disk is full");
+    assert!(eleventh.store.has_failed());
+    let refused = eleventh.store.open_anew().expect_err("it is full still");
+    assert_eq!(refused.to_string(), "storage: the disk is full");
+    assert_eq!(eleventh.store.snapshot().header(5).map(|header| header.is_some()), Ok(true), "reads go on");
+
+    eleventh.disk.0.lock().full = false;
+    let anew = eleventh.store.open_anew().expect("there is room");
+    assert!(!eleventh.store.has_failed());
+    assert_eq!(anew.head(), eleventh.head);
+    assert_whole(&eleventh.store, 10, "opened anew");
+    eleventh.append().expect("it takes blocks again");
+    assert_whole(&eleventh.store, 11, "and goes on");
+    assert_whole(&eleventh.restarted(), 11, "after a restart");
+}
+
+#[test]
+fn a_snapshot_of_before_tells_the_truth_or_fails() {
+    let eleventh = Eleventh::prepare();
+    let before = eleventh.store.snapshot();
+    let whole = before.whole_state().expect("readable");
+    eleventh.disk.0.lock().full = true;
+    eleventh.append().expect_err("the disk is full");
+    eleventh.disk.0.lock().full = false;
+    eleventh.store.open_anew().expect("there is room");
+    eleventh.append().expect("it takes blocks again");
+
+    match before.whole_state() {
+        Ok(state) => assert_eq!(state, whole),
+        Err(error) => assert_eq!(error.kind(), "storage"),
+    }
+}
+
+#[test]
+fn a_store_is_not_opened_anew_after_a_failed_sync() {
+    let eleventh = Eleventh::prepare();
+    eleventh.disk.0.lock().unsynced = true;
+    assert_eq!(eleventh.append().expect_err("the disk is gone").kind(), "storage");
+
+    eleventh.disk.0.lock().unsynced = false;
+    let refused = eleventh.store.open_anew().expect_err("nobody knows what is on the disk");
+    assert_eq!(refused.to_string(), "storage: the disk has failed to sync the store; restart");
+    assert_eq!(eleventh.append().expect_err("still").kind(), "storage");
+    assert_whole(&eleventh.restarted(), 10, "after a restart");
+}
+
+#[test]
+fn a_block_that_became_durable_in_a_failed_commit_is_there_after_a_restart_only() {
+    let eleventh = Eleventh::prepare();
+    eleventh.disk.0.lock().lies = true;
+    eleventh.append().expect_err("the disk is confused");
+    eleventh.disk.0.lock().lies = false;
+
+    let refused = eleventh.store.open_anew().expect_err("memory and disk disagree");
+    assert_eq!(refused.to_string(), "storage: the store moved on after a failed commit; restart");
+    assert_eq!(eleventh.store.snapshot().head(), eleventh.head, "nobody was told of it");
+    assert!(eleventh.store.has_failed());
+    assert_whole(&eleventh.restarted(), 11, "after a restart");
 }

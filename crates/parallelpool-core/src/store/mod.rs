@@ -12,6 +12,7 @@
 mod cache;
 mod codec;
 mod lock;
+mod medium;
 mod open;
 mod past;
 mod revert;
@@ -28,6 +29,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -41,6 +43,7 @@ use crate::primitives::{Address, B256, Bytes};
 use crate::state::StateChanges;
 use crate::trie::TrieUpdate;
 use lock::DirectoryLock;
+use medium::Medium;
 use snapshot::StateCache;
 use write::BlockWriter;
 
@@ -108,7 +111,11 @@ pub struct NewBlock<'a> {
 /// The embedded database. Shared by reference: all methods take `&self`.
 #[derive(Debug)]
 pub struct Store {
-    database: redb::Database,
+    medium: Box<dyn Medium>,
+    /// `None` while it could not be opened again.
+    database: RwLock<Option<redb::Database>>,
+    /// The last write failed: nothing is written until the database was opened anew.
+    has_failed: AtomicBool,
     durability: Durability,
     cache: Arc<StateCache>,
     newest: RwLock<Arc<Snapshot>>,
@@ -134,6 +141,15 @@ impl Store {
         trie: &TrieUpdate,
     ) -> Result<Arc<Snapshot>, CoreError> {
         let _writer = self.writer.lock();
+        self.noting_failure(|| self.append_to_head(block, changes, trie))
+    }
+
+    fn append_to_head(
+        &self,
+        block: &NewBlock<'_>,
+        changes: &StateChanges,
+        trie: &TrieUpdate,
+    ) -> Result<Arc<Snapshot>, CoreError> {
         let head = self.snapshot().head();
         if block.parent != head.hash || block.head.number != head.number + 1 {
             return Err(CoreError::BlockRefused {
@@ -167,20 +183,65 @@ impl Store {
 
     /// The document that was stored last by [`Self::replace_document`] or at creation.
     pub fn document(&self) -> Result<Bytes, CoreError> {
-        open::read_document(&self.database)
+        open::read_document(self.database.read().as_ref().ok_or_else(closed)?)
     }
 
     /// Replaces the chain's document, which the store keeps without reading it.
     pub fn replace_document(&self, document: &[u8]) -> Result<(), CoreError> {
         let _writer = self.writer.lock();
-        let transaction = self.begin_write(self.snapshot().head())?;
-        write::put_meta(&transaction, write::DOCUMENT, document)?;
-        transaction.commit().map_err(storage_error)
+        self.noting_failure(|| {
+            let transaction = self.begin_write(self.snapshot().head())?;
+            write::put_meta(&transaction, write::DOCUMENT, document)?;
+            transaction.commit().map_err(storage_error)
+        })
+    }
+
+    /// Whether a write has failed since the database was opened: [`Self::open_anew`] is due.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Opens the database again after a failed write, as soon as there is room for a block, and
+    /// gives the snapshot that takes the place of the older ones: those answer from then on for
+    /// what they hold in memory, and with an error for the rest.
+    ///
+    /// [`CoreError::Storage`] where that cannot be done, or not without a restart: a sync has
+    /// failed, or the commit that failed has become durable all the same.
+    pub fn open_anew(&self) -> Result<Arc<Snapshot>, CoreError> {
+        let _writer = self.writer.lock();
+        if !self.has_failed() {
+            return Ok(self.snapshot());
+        }
+        if self.medium.has_lost_a_sync() {
+            return Err(CoreError::Storage("the disk has failed to sync the store; restart".into()));
+        }
+        self.medium.check_room()?;
+        let head = self.snapshot().head();
+        {
+            let mut database = self.database.write();
+            // Two at once would write over each other's pages.
+            drop(database.take());
+            *database = Some(self.medium.open()?);
+        }
+        drop(self.begin_write(head)?);
+        let snapshot = self.publish(head, |_, _| {})?;
+        self.has_failed.store(false, Ordering::Release);
+        Ok(snapshot)
+    }
+
+    /// What `write` gives; a failure of the database is remembered.
+    fn noting_failure<R>(&self, write: impl FnOnce() -> Result<R, CoreError>) -> Result<R, CoreError> {
+        write().inspect_err(|error| {
+            if matches!(error, CoreError::Storage(_)) {
+                self.has_failed.store(true, Ordering::Release);
+            }
+        })
     }
 
     /// A write transaction on top of `head`.
     fn begin_write(&self, head: StoreHead) -> Result<redb::WriteTransaction, CoreError> {
-        let mut transaction = self.database.begin_write().map_err(storage_error)?;
+        let database = self.database.read();
+        let mut transaction = database.as_ref().ok_or_else(closed)?.begin_write().map_err(storage_error)?;
         let durability = match self.durability {
             Durability::Eventual if !head.number.is_multiple_of(EVENTUAL_INTERVAL) => redb::Durability::None,
             Durability::Immediate | Durability::Eventual => redb::Durability::Immediate,
@@ -201,7 +262,9 @@ impl Store {
         update: impl FnOnce(&StateCache, u64),
     ) -> Result<Arc<Snapshot>, CoreError> {
         let commit = self.snapshot().commit() + 1;
-        let snapshot = Arc::new(Snapshot::open(&self.database, head, commit, self.cache.clone())?);
+        let database = self.database.read();
+        let database = database.as_ref().ok_or_else(closed)?;
+        let snapshot = Arc::new(Snapshot::open(database, head, commit, self.cache.clone())?);
         self.cache.accounts.advance(commit);
         self.cache.storage.advance(commit);
         update(&self.cache, commit);
@@ -215,7 +278,8 @@ impl Drop for Store {
     /// have been: the next start finds the last durable block.
     fn drop(&mut self) {
         if self.durability == Durability::Eventual
-            && let Ok(transaction) = self.database.begin_write()
+            && let Some(database) = self.database.get_mut()
+            && let Ok(transaction) = database.begin_write()
         {
             let _ = transaction.commit();
         }
@@ -225,4 +289,9 @@ impl Drop for Store {
 /// Any failure of the database, in its own words.
 fn storage_error(error: impl Into<redb::Error>) -> CoreError {
     CoreError::Storage(error.into().to_string())
+}
+
+/// There is no database at the moment.
+fn closed() -> CoreError {
+    CoreError::Storage("the store could not be opened again after a failed write".into())
 }

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
-use redb::backends::InMemoryBackend;
-use redb::{Builder, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::cache::VersionedCache;
 use super::lock::DirectoryLock;
+use super::medium::{DatabaseFile, InMemory, Medium};
 use super::snapshot::{CODE_COMMIT, Snapshot, StateCache, damaged};
 use super::tables::META;
 use super::write::{BlockWriter, DOCUMENT, GENESIS, HEAD, SCHEMA, decode_head};
@@ -21,8 +22,6 @@ use crate::trie::TrieUpdate;
 
 /// The database's file under the data directory.
 const DATABASE_FILE: &str = "chain/chain.redb";
-/// Pages that the database itself keeps in memory.
-const PAGE_CACHE_BYTES: usize = 256 << 20;
 /// Entries of the caches over the flat state; each may hold twice as many.
 const CACHED_ACCOUNTS: usize = 200_000;
 const CACHED_SLOTS: usize = 400_000;
@@ -49,33 +48,30 @@ impl Store {
         first: &FirstBlock<'_>,
         trie: impl FnOnce() -> Result<TrieUpdate, CoreError>,
     ) -> Result<Self, CoreError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(PAGE_CACHE_BYTES);
-        let (database, lock) = match &options.directory {
-            None => (builder.create_with_backend(InMemoryBackend::new()).map_err(storage_error)?, None),
-            Some(directory) => {
-                let file = directory.join(DATABASE_FILE);
-                let parent = file.parent().expect("the database's file lies in a folder");
-                fs::create_dir_all(parent)
-                    .map_err(|error| CoreError::Storage(format!("{}: {error}", parent.display())))?;
-                let lock = DirectoryLock::acquire(directory)?;
-                let database = builder.create(&file).map_err(|error| open_error(&file, error))?;
-                // The file's own name must be durable too before anything in it can be.
-                sync_directory(parent)?;
-                (database, Some(lock))
-            }
+        let Some(directory) = &options.directory else {
+            return Self::on_medium(Box::new(InMemory), None, options.durability, first, trie);
         };
-        Self::on_database(database, lock, options.durability, first, trie)
+        let file = directory.join(DATABASE_FILE);
+        let parent = file.parent().expect("the database's file lies in a folder").to_owned();
+        fs::create_dir_all(&parent)
+            .map_err(|error| CoreError::Storage(format!("{}: {error}", parent.display())))?;
+        let lock = DirectoryLock::acquire(directory)?;
+        let medium = Box::new(DatabaseFile::new(file));
+        let store = Self::on_medium(medium, Some(lock), options.durability, first, trie)?;
+        // The file's own name must be durable too before anybody is told of what is in it.
+        sync_directory(&parent)?;
+        Ok(store)
     }
 
-    /// As [`Self::open`], on a database that the caller made.
-    pub(super) fn on_database(
-        database: redb::Database,
+    /// As [`Self::open`], wherever the database lies.
+    pub(super) fn on_medium(
+        medium: Box<dyn Medium>,
         lock: Option<DirectoryLock>,
         durability: Durability,
         first: &FirstBlock<'_>,
         trie: impl FnOnce() -> Result<TrieUpdate, CoreError>,
     ) -> Result<Self, CoreError> {
+        let database = medium.open()?;
         let head = match read_stored_head(&database, first.block.head.hash)? {
             Some(head) => head,
             None => create(&database, first, &trie()?)?,
@@ -88,7 +84,16 @@ impl Store {
         });
         let snapshot = Snapshot::open(&database, head, commit, cache.clone())?;
         let newest = RwLock::new(Arc::new(snapshot));
-        Ok(Self { database, durability, cache, newest, writer: Mutex::new(()), _lock: lock })
+        Ok(Self {
+            medium,
+            database: RwLock::new(Some(database)),
+            has_failed: AtomicBool::new(false),
+            durability,
+            cache,
+            newest,
+            writer: Mutex::new(()),
+            _lock: lock,
+        })
     }
 }
 
@@ -159,16 +164,6 @@ pub(super) fn read_document(database: &redb::Database) -> Result<Bytes, CoreErro
     let meta = transaction.open_table(META).map_err(storage_error)?;
     let document = meta.get(DOCUMENT).map_err(storage_error)?;
     document.map(|document| Bytes::copy_from_slice(document.value())).ok_or_else(damaged)
-}
-
-fn open_error(file: &Path, error: redb::DatabaseError) -> CoreError {
-    match error {
-        // The directory is locked by us, so someone opened the file past the lock.
-        redb::DatabaseError::DatabaseAlreadyOpen => {
-            CoreError::StoreRefused(format!("{} is in use by another process", file.display()))
-        }
-        error => CoreError::Storage(format!("{}: {error}", file.display())),
-    }
 }
 
 fn sync_directory(directory: &Path) -> Result<(), CoreError> {

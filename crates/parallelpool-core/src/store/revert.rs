@@ -39,17 +39,7 @@ impl Store {
         let changes = newest.changes_back_to(number)?;
         let update = trie(&newest, &changes)?;
 
-        let transaction = self.begin_write(head)?;
-        {
-            let mut writer = BlockWriter::open(&transaction)?;
-            for block in (number + 1..=head.number).rev() {
-                writer.revert_state(block)?;
-                writer.revert_block(block).map_err(storage_error)?;
-            }
-            writer.write_trie(&update)?;
-            writer.write_head(target).map_err(storage_error)?;
-        }
-        transaction.commit().map_err(storage_error)?;
+        self.noting_failure(|| self.write_reverted(head, target, &update))?;
         self.publish(target, |cache, commit| {
             for (address, change) in &changes.accounts {
                 cache.accounts.replace(*address, change.after, commit);
@@ -57,6 +47,25 @@ impl Store {
             // Reverts are rare: forgetting every slot is simpler than naming those that changed.
             cache.storage.clear();
         })
+    }
+
+    fn write_reverted(
+        &self,
+        head: StoreHead,
+        target: StoreHead,
+        update: &TrieUpdate,
+    ) -> Result<(), CoreError> {
+        let transaction = self.begin_write(head)?;
+        {
+            let mut writer = BlockWriter::open(&transaction)?;
+            for block in (target.number + 1..=head.number).rev() {
+                writer.revert_state(block)?;
+                writer.revert_block(block).map_err(storage_error)?;
+            }
+            writer.write_trie(update)?;
+            writer.write_head(target).map_err(storage_error)?;
+        }
+        transaction.commit().map_err(storage_error)
     }
 }
 

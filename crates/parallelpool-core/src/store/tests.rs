@@ -217,7 +217,7 @@ fn another_genesis_and_another_schema_are_refused() {
     assert_eq!((error.kind(), error.to_string()), ("store_refused", expected));
 
     let store = open_store(Some(directory.path())).expect("its own genesis");
-    let transaction = store.database.begin_write().expect("writable");
+    let transaction = store.database.read().as_ref().expect("it is open").begin_write().expect("writable");
     write::put_meta(&transaction, write::SCHEMA, &77u32.to_be_bytes()).expect("writable");
     transaction.commit().expect("writable");
     drop(store);
