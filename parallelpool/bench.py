@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from parallelpool import _core, bench_attack, bench_pool
-from parallelpool.bench_admission import admission, end_to_end
+from parallelpool.bench_admission import admission
 from parallelpool.bench_daemons import PeerFailure
+from parallelpool.bench_e2e import end_to_end
 
 Action = Literal["run", "list", "export", "state-root", "batching", "admission", "e2e", "attack", "pool"]
 

@@ -3,8 +3,9 @@
 import pytest
 
 from parallelpool import bench_attack
-from parallelpool.bench_admission import WAYS, admission, end_to_end
+from parallelpool.bench_admission import WAYS, admission
 from parallelpool.bench_daemons import PeerFailure
+from parallelpool.bench_e2e import ALONE, end_to_end
 from parallelpool.bench_pool import plot
 
 DEFAULT_ROOM = 5_120 + 1_024
@@ -28,12 +29,15 @@ def test_admission_counts_what_stands_in_the_pool() -> None:
 
 
 def test_end_to_end_ends_with_every_receipt() -> None:
-    """Eighty in requests of a hundred, and fifty alone."""
-    (row,) = end_to_end(rounds=1, scale=0.001, seed=2, names=("parallelpool",))["samples"]
+    """Eighty in requests of a hundred, and fifty alone for each way of waiting."""
+    measured = end_to_end(rounds=1, scale=0.001, seed=2, names=("parallelpool",))
+    (row,), (summary,) = measured["samples"], measured["summary"]
 
     assert row["transactions"] == 80
-    assert len(row["receiptLatencyMs"]) == 50
-    assert 0 < row["medianReceiptLatencyMs"] <= row["receiptLatencyMs"][-1]
+    for latencies, told in ((row["asked_ms"], "medianAskedMs"), (row["told_ms"], "medianToldMs")):
+        assert len(latencies) == ALONE
+        assert 0 < latencies[0] <= summary[told] <= latencies[-1]
+    assert summary["medianRate"] == row["rate"] == 80 / row["seconds"]
 
 
 def test_under_attack_the_honest_are_served_and_the_pool_keeps_its_limits() -> None:
