@@ -12,7 +12,7 @@ use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
 use super::reuse::Tally;
 use super::window::Window;
-use super::{Executed, Memory, Speculation, Transfer, Worker};
+use super::{Executed, Forecast, Memory, Speculation, Transfer, Worker};
 use crate::block::{InvalidTransaction, LogsBloom, Remains};
 use crate::error::{CoreError, StateError};
 use crate::evm::{TouchedAccount, TxExecution, TxResult};
@@ -76,7 +76,7 @@ impl<'a> Committer<'a> {
         memory: &Memory<'a>,
         state: &'a dyn StateView,
         workers: usize,
-        saves_by_transfers: bool,
+        forecast: &Forecast,
     ) -> Self {
         let count = job.transactions.len();
         let options = job.options;
@@ -100,10 +100,11 @@ impl<'a> Committer<'a> {
             transaction_changes: Vec::new(),
             transaction_touched: Vec::new(),
             statistics,
-            window: if workers == 1 && shares_journal && !saves_by_transfers && !reuses {
-                Window::closed()
-            } else {
-                Window::new(workers, options.techniques.adaptive_window)
+            window: match (shares_journal && !reuses, workers) {
+                // A lonely worker has the short cuts of transfers to gain from not running all on one journal.
+                (true, 1) if !forecast.is_mostly_transfers() => Window::closed(),
+                (true, 2..) if forecast.is_one_code() => Window::looking(workers, in_order::LOOKED_AT),
+                _ => Window::new(workers, options.techniques.adaptive_window),
             },
             shares_journal,
             reuses,

@@ -42,6 +42,7 @@ fn overhead_ns(threads: usize) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Forecast {
     looks: Vec<Look>,
+    is_one_code: bool,
 }
 
 /// What one transaction looks like.
@@ -70,7 +71,13 @@ impl Forecast {
             let gas_limit = u32::try_from(tx.tx.gas_limit).unwrap_or(u32::MAX);
             looks.push(Look { edges, gas_limit, is_transfer });
         }
-        Self { looks }
+        Self { is_one_code: is_one_code(transactions, &looks), looks }
+    }
+
+    /// Whether a long block begins with short calls of one contract: they may all wait for each other, and to
+    /// run a few of them in order is the way to know.
+    pub(super) fn is_one_code(&self) -> bool {
+        self.is_one_code
     }
 
     /// Whether most transactions look like transfers.
@@ -149,6 +156,26 @@ impl Work {
     }
 }
 
+/// Calls of one contract at a block's beginning that make it worth a look.
+const CALLS_OF_ONE: usize = 16;
+/// The block is so many times as long at least, that the look is a small part of it.
+const FAR_LONGER: usize = 64;
+/// Calls of more gas take too long to run a few of them in order for nothing.
+const SHORT_CALL_GAS: u32 = 200_000;
+
+fn is_one_code(transactions: &[SharedTransaction], looks: &[Look]) -> bool {
+    if looks.len() < FAR_LONGER * CALLS_OF_ONE {
+        return false;
+    }
+    let called = transactions[0].tx.to;
+    // The first may look like a transfer: who is called without data is looked up when it comes again.
+    let mut others = transactions.iter().zip(looks).take(CALLS_OF_ONE).skip(1);
+    let is_like = |(tx, look): (&SharedTransaction, &Look)| {
+        tx.tx.to == called && !look.is_transfer && look.gas_limit <= SHORT_CALL_GAS
+    };
+    called.is_some() && others.all(is_like)
+}
+
 /// Gas limits above this say nothing more about how long a call takes.
 const MOST_GAS: u64 = 10_000_000;
 /// A transfer that takes the short cut, in gas of code that takes as long.
@@ -200,6 +227,7 @@ mod tests {
     use crate::execution::ExecuteOptions;
     use crate::parallel::tests::{COUNTER, account, block, job, rules, state, transaction};
     use crate::record::pre_execute;
+    use crate::tx::RecoveredTransaction;
 
     fn calls(gas_limits: &[u64]) -> Vec<SharedTransaction> {
         let call = |gas_limit: &u64| {
@@ -286,6 +314,28 @@ mod tests {
 
         assert!(is_short(&[]) && is_short(&[30_000_000]) && is_short(&[21_000, 21_000]));
         assert!(!is_short(&[21_000, 30_000_000]) && !is_short(&[21_000; 20]));
+    }
+
+    #[test]
+    fn a_long_block_of_short_calls_of_one_contract_is_told_by_its_beginning() {
+        let is_one_code = |calls: &[SharedTransaction]| {
+            let (rules, block, options) = (rules(), block(), ExecuteOptions::default());
+            Forecast::of(&job(&rules, &block, calls, &options), &state()).is_one_code()
+        };
+        let calls = counts(1_024);
+        let with = |index: usize, change: fn(&mut RecoveredTransaction)| {
+            let mut calls = calls.clone();
+            change(Arc::make_mut(&mut calls[index]));
+            calls
+        };
+
+        assert!(is_one_code(&calls));
+        assert!(!is_one_code(&calls[1..]));
+        for index in [1, 15] {
+            assert!(!is_one_code(&with(index, |tx| tx.tx.to = Some(account(9)))));
+            assert!(!is_one_code(&with(index, |tx| tx.tx.gas_limit = 1_000_000)));
+        }
+        assert!(is_one_code(&with(16, |tx| tx.tx.to = None)));
     }
 
     #[test]

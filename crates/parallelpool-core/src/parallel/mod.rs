@@ -184,8 +184,7 @@ impl<'a> Speculation<'a> {
         let transfers = TransferRules::new(job.rules, job.block).filter(|_| job.options.techniques.transfers);
         let early = forecast.early(threads);
         let memory = VersionedState::new(state, tables, job.transactions.len());
-        // A lonely worker has the short cuts of transfers to gain from not running all on one journal.
-        let committer = Committer::new(job, &memory, state, threads, forecast.is_mostly_transfers());
+        let committer = Committer::new(job, &memory, state, threads, &forecast);
         Self {
             job,
             threads,

@@ -211,6 +211,19 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         Self { job, evm, transfers, last_code: None }
     }
 
+    /// Makes room for what further transactions will load, beside what is there: a journal that grows by
+    /// itself is copied again and again.
+    pub(crate) fn make_room(&mut self, transactions: &[SharedTransaction]) {
+        let expected = expected_accounts(transactions);
+        let journal = &mut self.evm.machine.ctx.journaled_state;
+        journal.inner.state.reserve(expected);
+        let RememberingDatabase { loaded, slots, .. } = &mut journal.database;
+        loaded.reserve(expected);
+        if !slots.is_empty() {
+            slots.reserve(expected);
+        }
+    }
+
     /// Executes the next transaction and credits its fee. An invalid one changes nothing.
     ///
     /// [`CoreError::Divergence`] for a transfer of the self-check that is not the EVM's.

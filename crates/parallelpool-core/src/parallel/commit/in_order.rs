@@ -18,6 +18,10 @@ use crate::serial::{self, BlockRun, Done};
 use crate::state::StateView;
 use crate::tx::RecoveredTransaction;
 
+/// A journal that goes on past its first range gets room for so many times the transactions that it has
+/// run: then few are copied when it grows, and one that ends soon takes little memory.
+const FORESIGHT: u32 = 16;
+
 impl<'a> Committer<'a> {
     /// Executes transactions from the frontier on as serial execution does, on one journal, and commits
     /// them, as long as nothing is to be gained from others. Returns which: none where others have the
@@ -29,19 +33,24 @@ impl<'a> Committer<'a> {
         let (memory, schedule) = (&speculation.memory, &speculation.schedule);
         let first = schedule.frontier();
         let Some(range) = self.claim_in_order(speculation, first) else { return Ok(first..first) };
-        let transactions = &self.job.transactions[range.start as usize..range.end as usize];
+        let transactions = &self.job.transactions;
         let known = Known::new(memory);
         let view = InOrderView { known: &known, at: first };
-        let mut run = BlockRun::new(self.job, view, transactions);
+        let mut run = BlockRun::new(self.job, view, &transactions[range.start as usize..range.end as usize]);
         let mut end = self.run_in_order(speculation, &mut run, range.clone())?;
-        let mut claimed = range.end;
+        let (mut claimed, mut has_room_until) = (range.end, range.end);
         while end == claimed
             && let Some(range) = self.claim_in_order(speculation, end)
         {
             claimed = range.end;
+            if claimed > has_room_until {
+                let ahead = (end - first).saturating_mul(FORESIGHT).max(claimed - end);
+                has_room_until = end.saturating_add(ahead).min(transactions.len() as u32);
+                run.make_room(&transactions[end as usize..has_room_until as usize]);
+            }
             end = self.run_in_order(speculation, &mut run, range)?;
         }
-        let ends_block = end as usize == self.job.transactions.len();
+        let ends_block = end as usize == transactions.len();
         // What earlier ones changed is added in the end, and many changes are dear to move.
         let room = if ends_block { memory.account_count() } else { 0 };
         let (mut changes, remains) = run.into_changes(room)?;
@@ -119,7 +128,7 @@ impl<'a> Committer<'a> {
 }
 
 /// Transactions at the end of a rest whose slots are compared.
-const LOOKED_AT: u32 = 16;
+pub(super) const LOOKED_AT: u32 = 16;
 
 /// Looks at transactions one after another, and counts those that would not go well with the others
 /// that as many workers would run at the same time.

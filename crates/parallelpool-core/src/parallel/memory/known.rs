@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 
 use super::{AccountId, SlotId, SlotKey, VersionedState};
 use crate::error::StateError;
+use crate::parallel::accounts::AccountKey;
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::overlay::new_code_hash;
 use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
@@ -23,7 +24,7 @@ const MOST_LISTED: u32 = 1_024;
 pub(in crate::parallel) struct Known<'m, V> {
     memory: &'m VersionedState<V>,
     /// All of them, where they are few.
-    accounts: Option<HashMap<Address, AccountId, RandomState>>,
+    accounts: Option<HashMap<AccountKey, AccountId, RandomState>>,
     slots: Option<HashMap<SlotKey, SlotId, RandomState>>,
 }
 
@@ -37,7 +38,7 @@ impl<'m, V: StateView> Known<'m, V> {
         Self {
             memory,
             accounts: (accounts.len() <= MOST_LISTED).then(|| {
-                let owner = |(_, key)| Some((Address::from(key), AccountId(accounts.known(key)?)));
+                let owner = |(_, key)| Some((key, AccountId(accounts.known(key)?)));
                 accounts.keys().filter_map(owner).collect()
             }),
             slots: (slots.len() <= MOST_LISTED).then(|| {
@@ -49,9 +50,10 @@ impl<'m, V: StateView> Known<'m, V> {
 
     #[inline]
     fn account_id(&self, address: &Address) -> Option<AccountId> {
+        let key = AccountKey::from(*address);
         match &self.accounts {
-            Some(list) => list.get(address).copied(),
-            None => self.memory.tables.accounts.known((*address).into()).map(AccountId),
+            Some(list) => list.get(&key).copied(),
+            None => self.memory.tables.accounts.known(key).map(AccountId),
         }
     }
 

@@ -190,7 +190,9 @@ fn an_invalid_transaction_ends_an_import_with_its_index_at_any_thread_count() {
 
 #[test]
 fn a_dependent_chain_wastes_a_bounded_part_of_the_work() {
-    let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(2_000));
+    let (rules, block, state, mut transactions) = (rules(), block(), state(), dependent_chain(2_000));
+    // Without it, the block would be seen to be a chain before anybody ran ahead.
+    transactions[0] = transaction(account(0), 0, account(7), 0);
     let options = ExecuteOptions::default();
     let block = BlockContext { gas_limit: 1_000_000_000, ..block };
     for threads in [1, 2, 8] {
@@ -201,5 +203,37 @@ fn a_dependent_chain_wastes_a_bounded_part_of_the_work() {
         // The window allows half at most for long; the rest is for the samples until it is closed.
         assert!(executions <= 3_200, "{executions} executions of 2,000 transactions on {threads} threads");
         assert!(threads > 1 || executions == 2_000, "one worker has nobody to speculate for");
+    }
+}
+
+#[test]
+fn a_long_chain_of_one_contract_is_never_run_ahead_of() {
+    let (rules, state, transactions, options) =
+        (rules(), state(), dependent_chain(2_000), ExecuteOptions::default());
+    let block = BlockContext { gas_limit: 1_000_000_000, ..block() };
+    for threads in [2, 3, 8] {
+        let job = job(&rules, &block, &transactions, &options);
+        let serial = oracle(&job, &state).expect("serial");
+        let parallel = run(&Workers::new(threads).expect("threads"), &job, &state).expect("parallel");
+
+        assert_equal(&parallel, &serial);
+        assert_eq!((parallel.statistics.executions, parallel.statistics.conflicts), (2_000, 0));
+    }
+}
+
+#[test]
+fn what_follows_a_long_chain_of_one_contract_gives_the_serial_result() {
+    let (rules, state, options) = (rules(), state(), ExecuteOptions::default());
+    let block = BlockContext { gas_limit: 1_000_000_000, ..block() };
+    for (length, threads) in [(16, 2), (17, 3), (100, 2), (1_100, 8)] {
+        let mut transactions = dependent_chain(2_000);
+        for (index, tx) in (0..).zip(&mut transactions).skip(length) {
+            *tx = transaction(account(index % 8), index / 8, account((index + 1) % 8), 1);
+        }
+        let job = job(&rules, &block, &transactions, &options);
+        let serial = oracle(&job, &state).expect("serial");
+        let parallel = run(&Workers::new(threads).expect("threads"), &job, &state).expect("parallel");
+
+        assert_equal(&parallel, &serial);
     }
 }
