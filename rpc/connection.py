@@ -18,8 +18,7 @@ from rpc.caller import Caller, Transport
 from rpc.envelope import write_error
 from rpc.errors import Json, ParseError
 from rpc.json_text import JsonCut, JsonSyntaxError, whole_value
-from rpc.outbox import Outbox
-from rpc.streamed import Streamed
+from rpc.outbox import Message, Outbox
 from rpc.subscriptions import ConnectionSubscriptions
 
 if TYPE_CHECKING:
@@ -46,10 +45,10 @@ class Wire:
     is_operator: bool
     receive: Callable[[], Awaitable[bytes | None]]
     """The next message; `None` at the end."""
-    send: Callable[[bytes], Awaitable[None]]
-    """Raises OSError when the client is gone."""
+    send: Callable[[Message], Awaitable[None]]
+    """Sends one message, a streamed one piece by piece. Raises OSError when the client is gone."""
     is_stream: bool
-    """Whether messages are not framed: answers end with a newline, and what is cut is the client's end."""
+    """Whether messages are not framed: what is cut is the client's end then."""
 
 
 class Connection:
@@ -100,7 +99,7 @@ class Connection:
     async def _write(self) -> None:
         while (message := await self._outbox.take()) is not None:
             try:
-                await self._wire.send(message + b"\n" if self._wire.is_stream else message)
+                await self._wire.send(message)
             except OSError:
                 return
         if self._outbox.has_overflowed:
@@ -131,8 +130,6 @@ class Connection:
 
     async def _answer(self, message: Json) -> None:
         answer = await self._dispatcher.respond_to(message, self._caller)
-        if isinstance(answer, Streamed):
-            answer = await answer.joined()
         if answer is not None:
             await self._outbox.answer(answer)
 

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpc.connection import Connection, Wire
+from rpc.streamed import in_pieces
 from rpc.value_stream import MessageTooLarge, ValueStream
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
+
+    from rpc.outbox import Message
 
 CHUNK: Final = 256 * 1024
 
@@ -111,8 +114,14 @@ def _wire(reader: StreamReader, writer: StreamWriter) -> Wire:
                 return stream.rest() or None
             stream.feed(chunk)
 
-    async def send(message: bytes) -> None:
-        writer.write(message)
+    async def send(message: Message) -> None:
+        if isinstance(message, bytes) and len(message) <= CHUNK:
+            writer.write(message + b"\n")
+        else:
+            async for piece in in_pieces(message, CHUNK):
+                writer.write(piece)
+                await writer.drain()
+            writer.write(b"\n")
         await writer.drain()
 
     return Wire("ipc", "", None, True, receive, send, is_stream=True)

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import Final, TypeAlias
+
+from rpc.streamed import Streamed
+
+Message: TypeAlias = bytes | Streamed
 
 MAX_MESSAGES: Final = 20_000
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""What a slow client may leave unread."""
+"""What a slow client may leave unread. What is streamed is made while it is read, and weighs nothing here."""
 
 
 class Outbox:
     """One writer takes out, everybody puts in."""
 
     def __init__(self) -> None:
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Message] = deque()
         self._bytes = 0
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -40,7 +44,7 @@ class Outbox:
         else:
             self._put(message)
 
-    async def answer(self, message: bytes, /) -> None:
+    async def answer(self, message: Message, /) -> None:
         """Queues an answer once there is room."""
         while self._bytes >= MAX_BYTES and not self._is_closed:
             self._room.clear()
@@ -53,12 +57,12 @@ class Outbox:
         self._news.set()
         self._room.set()
 
-    async def take(self) -> bytes | None:
+    async def take(self) -> Message | None:
         """The next message; `None` after the last one, or at once if the client was too slow."""
         while not self.has_overflowed:
             if self._waiting:
                 message = self._waiting.popleft()
-                self._bytes -= len(message)
+                self._bytes -= _weight(message)
                 self._room.set()
                 return message
             if self._is_closed:
@@ -67,7 +71,11 @@ class Outbox:
             await self._news.wait()
         return None
 
-    def _put(self, message: bytes) -> None:
+    def _put(self, message: Message) -> None:
         self._waiting.append(message)
-        self._bytes += len(message)
+        self._bytes += _weight(message)
         self._news.set()
+
+
+def _weight(message: Message) -> int:
+    return 0 if isinstance(message, Streamed) else len(message)

@@ -37,3 +37,19 @@ class Streamed:
     async def joined(self) -> bytes:
         """All of it, for who cannot send pieces."""
         return b"".join([piece async for piece in self._pieces])
+
+
+async def in_pieces(message: bytes | Streamed, size: int) -> AsyncIterator[bytes]:
+    """A message as pieces of about `size` bytes, so that sending it takes no turn of the loop for long."""
+    if not isinstance(message, Streamed):
+        for start in range(0, len(message), size):
+            yield message[start : start + size]
+        return
+    waiting = bytearray()
+    async for piece in message:
+        waiting += piece
+        if len(waiting) >= size:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)

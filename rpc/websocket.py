@@ -1,5 +1,5 @@
 """
-WebSocket: one text frame a message, on the port of HTTP or on its own.
+WebSocket: a text message each, long ones in fragments, on the port of HTTP or on its own.
 
 Origins are checked, virtual hosts are not, as in geth. A message above the limit closes the connection.
 """
@@ -14,9 +14,15 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from rpc.access_control import Origins
 from rpc.connection import Connection, Wire
+from rpc.fragments import send_fragments
+from rpc.streamed import in_pieces
 
 if TYPE_CHECKING:
+    from rpc.outbox import Message
     from rpc.settings import WebSocketSettings
+
+FRAGMENT: Final = 256 * 1024
+"""Bytes of a message that go into one frame."""
 
 CLOSE_TIMEOUT_S: Final = 2.0
 """How long a client may take to hear and answer the goodbye."""
@@ -75,8 +81,14 @@ class WebSocketEndpoint:
                 return bytes(message.data)
             return None
 
-        async def send(message: bytes) -> None:
-            await socket.send_frame(message, WSMsgType.TEXT)
+        async def send(message: Message) -> None:
+            transport = request.transport
+            if isinstance(message, bytes) and len(message) <= FRAGMENT:
+                await socket.send_frame(message, WSMsgType.TEXT)
+            elif transport is None or socket.closed:
+                raise ConnectionResetError("the client is gone")
+            else:
+                await send_fragments(in_pieces(message, FRAGMENT), transport)
 
         address = request.remote or ""
         is_operator = self._is_operator(address)

@@ -14,6 +14,7 @@ from rpc.parameters import optional, required
 from rpc.quantities import address, text, uint64
 from rpc.server import RpcServer
 from rpc.settings import HttpSettings, RpcSettings, WebSocketSettings
+from rpc.streamed import Streamed
 from tests.rpc.dev_node import Dev, dev_node
 from tests.rpc.fakes import FakeNode
 from tests.rpc.parallel_rig import deploy_counter
@@ -27,6 +28,8 @@ class Probe:
         """Texts that `test_note` was given."""
         self.released = asyncio.Event()
         """Lets `test_wait` go on."""
+        self.streams_ended = 0
+        """Streams of `test_streamed` that came to their end, or were given up."""
 
     def table(self) -> MethodTable:
         return {
@@ -36,6 +39,7 @@ class Probe:
             "test_wait": Method(self.wait),
             "test_finish": Method(self.finish, outlives_caller=True),
             "test_large": Method(self.large, required(uint64)),
+            "test_streamed": Method(self.streamed, required(uint64, uint64)),
             "test_crash": Method(self.crash),
             "test_fail": Method(self.fail),
             "test_unspeakable": Method(self.unspeakable),
@@ -64,6 +68,19 @@ class Probe:
 
     def large(self, size: int) -> Json:
         return "x" * size
+
+    def streamed(self, pieces: int, size: int) -> Streamed:
+        async def made() -> AsyncIterator[bytes]:
+            try:
+                yield b'"'
+                for _ in range(pieces):
+                    yield b"x" * size
+                    await asyncio.sleep(0)
+                yield b'"'
+            finally:
+                self.streams_ended += 1
+
+        return Streamed(made())
 
     def crash(self) -> Json:
         raise AssertionError("a bug")
