@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from parallelpool.chain import CallRequest
+from parallelpool.chain import CallRequest, StateOverrideRow
 from rpc.errors import Json, RpcError
 from rpc.parameters import Fields, list_of, map_of
 from rpc.quantities import Unfit, address, big, data, hash32, json_uint64, uint64, wide
@@ -261,14 +261,9 @@ def _insisted_type(call: CallObject, parallel_tx_type: int | None) -> int | None
     return BLOB if call.blob_versioned_hashes == [] else None
 
 
-EngineOverride: TypeAlias = (
-    "tuple[bytes, int | None, int | None, bytes | None, Slots | None, Slots | None, bytes | None]"
-)
-
-
-def engine_overrides(state: Sequence[tuple[bytes, AccountOverride]]) -> list[EngineOverride]:
+def engine_overrides(state: Sequence[tuple[bytes, AccountOverride]]) -> list[StateOverrideRow]:
     """The engine's rows. Raises RpcError for overrides that contradict themselves."""
-    overrides: list[EngineOverride] = []
+    overrides: list[StateOverrideRow] = []
     for account, seen in state:
         if seen.state is not None and seen.state_diff is not None:
             raise RpcError(f"account {to_checksum(account)} has both 'state' and 'stateDiff'")

@@ -16,7 +16,7 @@ from parallelpool._boundary.blocks import (
 )
 from parallelpool._boundary.predictions import PredictionStatistics
 from parallelpool._boundary.replaying import ReplayBlock
-from parallelpool._boundary.simulation import CallOutcome, CallRequest, SimulatedBlock
+from parallelpool._boundary.simulation import CallOutcome, CallRequest, SimulatedBlock, _StateOverride
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
 
 _AccountAccesses: TypeAlias = tuple[
@@ -36,22 +36,12 @@ _SeriesRow: TypeAlias = tuple[
     dict[str, int | bytes] | None,
     bytes | None,
     Sequence[tuple[int, int, bytes, int]] | None,
-    Sequence[
-        tuple[
-            bytes,
-            int | None,
-            int | None,
-            bytes | None,
-            Sequence[tuple[bytes, bytes]] | None,
-            Sequence[tuple[bytes, bytes]] | None,
-            bytes | None,
-        ]
-    ],
+    Sequence[_StateOverride],
     Sequence[CallRequest],
 ]
 """
 A block of a series: (block overrides, beacon root, withdrawals, state overrides, messages). A withdrawal is (index,
-validator index, address, gwei). State overrides are those of CallRequest.
+validator index, address, gwei).
 """
 
 @final

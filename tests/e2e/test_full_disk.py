@@ -73,6 +73,21 @@ def test_a_full_disk_refuses_and_is_told_and_heals(start: Start, durability: str
     assert [tx["hash"] for tx in content.values()] == [kept, later]
 
 
+FLAGS = {"interval": ("--dev.period", "50ms"), "instant": ("--dev.mine", "instant")}
+"""How blocks are sealed."""
+
+
+def fill_disk(node: Daemon) -> str:
+    """Mines one transaction, lets the chain's file grow no more, and sends another, which cannot be mined: its hash."""
+    first = node.call("eth_sendRawTransaction", raw(accounts()[0], 0))
+    eventually(lambda: is_mined(node, first))
+    # Less than the chain's file has, more than what is used of journal and log.
+    limit_files(node, 100_000)
+    second: str = node.call("eth_sendRawTransaction", raw(accounts()[0], 1))
+    eventually(lambda: "chain" in health(node)[1])
+    return second
+
+
 @pytest.mark.parametrize("sealing", ["interval", "instant"])
 def test_a_full_disk_stops_sealing_and_not_the_daemon(start: Start, sealing: str) -> None:
     """
@@ -80,14 +95,9 @@ def test_a_full_disk_stops_sealing_and_not_the_daemon(start: Start, sealing: str
 
     What was sealed then is there after `kill -9`.
     """
-    flags = ("--dev.period", "50ms") if sealing == "interval" else ("--dev.mine", "instant")
+    flags = FLAGS[sealing]
     node = start(*flags)
-    first = node.call("eth_sendRawTransaction", raw(accounts()[0], 0))
-    eventually(lambda: is_mined(node, first))
-    # Less than the chain's file has, more than what is used of journal and log.
-    limit_files(node, 100_000)
-    second = node.call("eth_sendRawTransaction", raw(accounts()[0], 1))
-    eventually(lambda: "chain" in health(node)[1])
+    second = fill_disk(node)
     status, facts = health(node)
     head = node.call("eth_getBlockByNumber", "latest", True)
     pool = node.call("txpool_status")
@@ -112,13 +122,9 @@ def test_a_full_disk_stops_sealing_and_not_the_daemon(start: Start, sealing: str
 @pytest.mark.parametrize("sealing", ["interval", "instant"])
 def test_a_restart_takes_up_what_a_full_disk_refused(start: Start, sealing: str) -> None:
     """The disk is full to the end of the daemon; the next one seals what waits."""
-    flags = ("--dev.period", "50ms") if sealing == "interval" else ("--dev.mine", "instant")
+    flags = FLAGS[sealing]
     node = start(*flags)
-    first = node.call("eth_sendRawTransaction", raw(accounts()[0], 0))
-    eventually(lambda: is_mined(node, first))
-    limit_files(node, 100_000)
-    second = node.call("eth_sendRawTransaction", raw(accounts()[0], 1))
-    eventually(lambda: "chain" in health(node)[1])
+    second = fill_disk(node)
     head = node.call("eth_getBlockByNumber", "latest", True)
     node.stop(9)
     again = start(*flags)
