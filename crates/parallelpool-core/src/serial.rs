@@ -6,10 +6,12 @@
 //!
 //! [`Techniques::transfers`]: crate::execution::Techniques::transfers
 
+mod ahead;
 mod block_run;
 
 use std::time::Instant;
 
+pub(crate) use self::ahead::STRETCH;
 pub(crate) use self::block_run::{BlockRun, Done};
 use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::Rules;
@@ -129,6 +131,8 @@ pub(crate) trait Succession {
     fn execute(&mut self, tx: &RecoveredTransaction) -> Result<Result<Done, InvalidTransaction>, CoreError>;
     /// Whether it could be executed next.
     fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError>;
+    /// These come next: a chance to have at hand what they will ask for. Called once in each [`STRETCH`].
+    fn look_ahead(&mut self, _next: &[SharedTransaction]) {}
     /// What all of them changed.
     fn into_changes(self) -> Result<Changes, StateError>;
 }
@@ -166,6 +170,9 @@ impl<'a> Course<'a> {
 
     fn run(&mut self, mut state: impl Succession) -> Result<Changes, ExecuteError> {
         for (index, tx) in self.job.transactions.iter().enumerate() {
+            if index % STRETCH == 0 {
+                state.look_ahead(&self.job.transactions[index..]);
+            }
             if self.job.options.interrupt.is_due() {
                 match self.job.caller {
                     Caller::Import => return Err(StateError::Interrupted.into()),
@@ -241,6 +248,10 @@ impl<V: StateView> Succession for BlockRun<'_, V> {
 
     fn check(&mut self, tx: &RecoveredTransaction) -> Result<Result<(), InvalidTransaction>, StateError> {
         self.check(tx)
+    }
+
+    fn look_ahead(&mut self, next: &[SharedTransaction]) {
+        self.look_ahead(next);
     }
 
     fn into_changes(self) -> Result<Changes, StateError> {

@@ -13,6 +13,7 @@ use revm::primitives::hash_map::Entry;
 use revm::state::{Account as JournalAccount, AccountId, AccountInfo, TransactionId};
 
 use super::Job;
+use super::ahead::Ahead;
 use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::{Fork, Rules};
 use crate::error::{CoreError, StateError};
@@ -34,6 +35,7 @@ struct RememberingDatabase<V> {
     /// Slots that were asked for, of all these accounts.
     slots: Vec<LoadedSlot>,
     fees: KeptFees,
+    ahead: Ahead,
 }
 
 /// An account from before the block.
@@ -80,7 +82,10 @@ impl<V: StateView> Database for RememberingDatabase<V> {
     type Error = StateError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
-        let fields = self.view.account(&address)?;
+        let fields = match self.ahead.answer(&address) {
+            Some(fields) => fields,
+            None => self.view.account(&address)?,
+        };
         let found = if address == self.fees.beneficiary { self.fees.settle(fields) } else { fields };
         let Some(fields) = fields else { return Ok(found.as_ref().map(account_info)) };
         let account_id = AccountId::new(self.loaded.len());
@@ -201,6 +206,7 @@ impl<'a, V: StateView> BlockRun<'a, V> {
             loaded: Vec::with_capacity(expected),
             slots: Vec::new(),
             fees: KeptFees::new(rules, block),
+            ahead: Ahead::default(),
         };
         let mut evm = Evm::new(rules, block, database);
         evm.machine.ctx.journaled_state.inner.state.reserve(expected);
@@ -222,6 +228,13 @@ impl<'a, V: StateView> BlockRun<'a, V> {
         if !slots.is_empty() {
             slots.reserve(expected);
         }
+    }
+
+    /// Asks for the accounts of the transactions that come next.
+    pub(crate) fn look_ahead(&mut self, next: &[SharedTransaction]) {
+        let journal = &mut self.evm.machine.ctx.journaled_state;
+        let RememberingDatabase { view, ahead, .. } = &mut journal.database;
+        ahead.look(view, next, |address| journal.inner.state.contains_key(address));
     }
 
     /// Executes the next transaction and credits its fee. An invalid one changes nothing.
@@ -365,7 +378,7 @@ impl<'a, V: StateView> BlockRun<'a, V> {
     pub(crate) fn into_changes(self, room: usize) -> Result<(StateChanges, Remains), StateError> {
         let journal = self.evm.machine.ctx.journaled_state;
         let spec = journal.inner.cfg.spec;
-        let RememberingDatabase { view, loaded, slots, fees } = journal.database;
+        let RememberingDatabase { view, loaded, slots, fees, ahead: _ } = journal.database;
         let state = journal.inner.state;
         let mut changes = StateChanges {
             accounts: ChangeSet::with_capacity(state.len() + 1 + room),

@@ -98,6 +98,9 @@ impl<'a> Committer<'a> {
         let is_whole_rest = self.window.rest() == range.end - range.start;
         let mut last = Neighbours::new(speculation.threads);
         for index in range.clone() {
+            if (index - range.start).is_multiple_of(serial::STRETCH as u32) {
+                run.look_ahead(&self.job.transactions[index as usize..range.end as usize]);
+            }
             if self.is_interrupted() {
                 speculation.schedule.stop();
             }

@@ -6,13 +6,14 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::{AccountId, SlotId, SlotKey, VersionedState};
 use crate::error::StateError;
 use crate::parallel::accounts::AccountKey;
 use crate::primitives::{Address, B256, Bytecode, U256};
 use crate::state::overlay::new_code_hash;
-use crate::state::{Account, AccountChange, ChangeSet, StateChanges, StateView};
+use crate::state::{Account, AccountAnswer, AccountChange, ChangeSet, StateChanges, StateView};
 
 /// Up to so many accounts, and so many slots, are listed: looking into a short list is cheaper than into
 /// the tables that all workers share.
@@ -145,6 +146,19 @@ impl<V: StateView> StateView for InOrderView<'_, '_, V> {
             Some(id) => memory.account(id, self.at),
             None => memory.base.account(address),
         }
+    }
+
+    fn accounts(&self, addresses: &[Address], put: &mut dyn FnMut(usize, AccountAnswer)) {
+        let mut others = SmallVec::<[(usize, Address); 64]>::new();
+        for (place, address) in addresses.iter().enumerate() {
+            match self.known.account_id(address) {
+                Some(id) => put(place, self.known.memory.account(id, self.at)),
+                None => others.push((place, *address)),
+            }
+        }
+        let (places, addresses): (SmallVec<[usize; 64]>, SmallVec<[Address; 64]>) =
+            others.into_iter().unzip();
+        self.known.memory.base.accounts(&addresses, &mut |other, answer| put(places[other], answer));
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
