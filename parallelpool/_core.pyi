@@ -89,6 +89,7 @@ from parallelpool._boundary.simulation import (
     SimulatedBlock,
     SimulatedCall,
 )
+from parallelpool._boundary.tracing import Cancellation
 from parallelpool._boundary.transactions import (
     Authorization,
     DecodeRejection,
@@ -117,6 +118,7 @@ __all__ = [
     "BuiltBlock",
     "CallOutcome",
     "CallRequest",
+    "Cancellation",
     "Chain",
     "CoreAborted",
     "CoreDivergence",

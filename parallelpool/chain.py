@@ -20,6 +20,7 @@ from parallelpool._core import (
     BuiltBlock,
     CallOutcome,
     CallRequest,
+    Cancellation,
     CoreAborted,
     CoreDivergence,
     CoreError,
@@ -61,6 +62,7 @@ __all__ = [
     "BuiltBlock",
     "CallOutcome",
     "CallRequest",
+    "Cancellation",
     "CoreAborted",
     "CoreChain",
     "CoreDivergence",
@@ -84,6 +86,8 @@ __all__ = [
     "StateUnavailable",
     "StorageFailure",
     "StoreRefused",
+    "TraceOrder",
+    "TracerRow",
     "Withdrawal",
     "Workers",
     "block_hash",
@@ -118,6 +122,15 @@ SeriesRow: TypeAlias = tuple[
 A simulated block: (block overrides, beacon root, withdrawals, state overrides, messages); a withdrawal is (index,
 validator index, address, gwei).
 """
+
+TracerRow: TypeAlias = "tuple[str, list[str], int, list[tuple[str, TracerRow]]]"
+"""
+One of geth's tracers, `structLogger` being the default: (name, options that are on, most bytes of steps, members of
+a `muxTracer` under their names).
+"""
+
+TraceOrder: TypeAlias = tuple[TracerRow, int, int, Cancellation]
+"""(tracer, most milliseconds of a transaction, most bytes of text, who may call it off)."""
 
 AccountAccesses: TypeAlias = tuple[
     bytes,
@@ -320,6 +333,30 @@ class EmbeddedChain:
         return await self._lanes.queries.run(
             self.core.simulate, blocks, number, validate, tells_moves, gas_cap, timeout_ms
         )
+
+    # -- traces
+
+    async def trace_transaction(
+        self, number: int, index: int, order: TraceOrder, /
+    ) -> tuple[str | None, list[bytes]]:
+        """(geth's words for why not, JSON in pieces). Raises StateUnavailable, CoreAborted once it is called off."""
+        return await self._lanes.traces.run(self.core.trace_transaction, number, index, order)
+
+    async def trace_block(self, number: int, order: TraceOrder, /) -> tuple[str | None, list[bytes]]:
+        """The same for all transactions of a canonical block."""
+        return await self._lanes.traces.run(self.core.trace_block, number, order)
+
+    async def trace_raw_block(self, raw: bytes, order: TraceOrder, /) -> tuple[str | None, list[bytes]]:
+        """The same for an RLP block on a canonical parent."""
+        return await self._lanes.traces.run(self.core.trace_raw_block, raw, order)
+
+    async def trace_call(
+        self, request: CallRequest, number: int, index: int | None, gas_cap: int, order: TraceOrder, /
+    ) -> tuple[str | None, list[bytes]]:
+        """The same for a message on a block, or before its transaction `index`."""
+        return await self._lanes.traces.run(self.core.trace_call, request, number, index, gas_cap, order)
+
+    # -- access sets
 
     async def known_accesses(
         self, transactions: Sequence[Transaction], /

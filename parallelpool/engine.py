@@ -66,8 +66,18 @@ class Lanes:
         """What blocks teach about calls; nobody waits for it."""
         self.queries = Lane("queries", threads=4, limit=1_024)
         """Calls, estimates, logs, proofs and history."""
+        self.traces = Lane("traces", threads=2, limit=32)
+        """Traces: long, and large in memory; nothing else stands behind them."""
 
     def close(self) -> None:
         """Closes all lanes, the writer last."""
-        for lane in (self.queries, self.lessons, self.hints, self.planning, self.ingress, self.writer):
+        for lane in (
+            self.traces,
+            self.queries,
+            self.lessons,
+            self.hints,
+            self.planning,
+            self.ingress,
+            self.writer,
+        ):
             lane.close()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Rules,
         SeriesRow,
         SimulatedBlock,
+        TraceOrder,
     )
     from parallelpool.conditions import Condition
     from parallelpool.events import Departure, EventBus
@@ -128,6 +129,14 @@ class Chain(Protocol):
         timeout_ms: int,
         /,
     ) -> tuple[tuple[int, str] | None, list[SimulatedBlock]]: ...
+    async def trace_transaction(
+        self, number: int, index: int, order: TraceOrder, /
+    ) -> tuple[str | None, list[bytes]]: ...
+    async def trace_block(self, number: int, order: TraceOrder, /) -> tuple[str | None, list[bytes]]: ...
+    async def trace_raw_block(self, raw: bytes, order: TraceOrder, /) -> tuple[str | None, list[bytes]]: ...
+    async def trace_call(
+        self, request: CallRequest, number: int, index: int | None, gas_cap: int, order: TraceOrder, /
+    ) -> tuple[str | None, list[bytes]]: ...
 
 
 # ------------------------------------------------------------------ pool

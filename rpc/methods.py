@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rpc.method import Method, MethodTable
 from rpc.namespaces.debug import DebugMethods
+from rpc.namespaces.debug_tracing import TracingMethods
 from rpc.namespaces.dev import DevMethods
 from rpc.namespaces.eth import EthMethods
 from rpc.namespaces.net import NetMethods
@@ -36,6 +37,7 @@ def method_table(
         web3,
         TxpoolMethods(backend),
         DebugMethods(backend),
+        TracingMethods(backend, settings.calls),
         ParallelMethods(backend, eth, offers),
         DevMethods(backend),
     ):

@@ -17,6 +17,7 @@ from parallelpool._boundary.blocks import (
 from parallelpool._boundary.predictions import PredictionStatistics
 from parallelpool._boundary.replaying import ReplayBlock
 from parallelpool._boundary.simulation import CallOutcome, CallRequest, SimulatedBlock, _StateOverride
+from parallelpool._boundary.tracing import Cancellation, _TracerRow
 from parallelpool._boundary.transactions import Rules, Transaction, Workers
 
 _AccountAccesses: TypeAlias = tuple[
@@ -43,6 +44,9 @@ _SeriesRow: TypeAlias = tuple[
 A block of a series: (block overrides, beacon root, withdrawals, state overrides, messages). A withdrawal is (index,
 validator index, address, gwei).
 """
+
+_TraceOrder: TypeAlias = tuple[_TracerRow, int, int, Cancellation]
+"""(tracer, most milliseconds of a transaction, most bytes of text, who may call it off)."""
 
 @final
 class Account:
@@ -172,6 +176,23 @@ class Chain:
         `validate` checks nonces and fees as for transactions; `tells_moves` tells moves of ether as logs. Gas and time are
         for all of it. Raises CoreInvalidArgument for overrides that contradict each other, StateUnavailable.
         """
+    # -- traces
+    def trace_transaction(
+        self, number: int, index: int, order: _TraceOrder, /
+    ) -> tuple[str | None, list[bytes]]:
+        """
+        Runs a mined transaction again and has a tracer tell of it: (geth's words for why not, JSON text in pieces).
+
+        Raises StateUnavailable, CoreAborted once it is called off.
+        """
+    def trace_block(self, number: int, order: _TraceOrder, /) -> tuple[str | None, list[bytes]]:
+        """The same for all transactions of a canonical block."""
+    def trace_raw_block(self, raw: bytes, order: _TraceOrder, /) -> tuple[str | None, list[bytes]]:
+        """The same for an RLP block on a canonical parent; it is not checked otherwise."""
+    def trace_call(
+        self, request: CallRequest, number: int, index: int | None, gas_cap: int, order: _TraceOrder, /
+    ) -> tuple[str | None, list[bytes]]:
+        """The same for a message on block `number`, with `index` on the state before that transaction of it."""
     # -- making blocks
     def build(
         self,

@@ -22,9 +22,6 @@ from tests.rpc.dev_node import dev_node
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOT_YET = {
-    "debug_traceBlockByHash": "no tracers yet",
-    "debug_traceBlockByNumber": "no tracers yet",
-    "debug_traceTransaction": "no tracers yet",
     "testing_buildBlockV1": "a method for test networks",
 }
 """Methods that this version does not have, each with the reason. The corpus must hold no others."""

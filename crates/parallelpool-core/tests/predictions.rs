@@ -273,7 +273,8 @@ fn execution_ends_a_run_ahead_of_need_in_the_middle() {
     let mut endless = tiny::transaction(tiny::account(1), 0, Some(contract), 0);
     endless.tx.gas_limit = 1 << 44;
     let workers = Workers::new(2).expect("threads start");
-    let limit = Limit { deadline: None, outranked: Some(workers.outranked_by(Priority::Execution)) };
+    let outranked = Some(workers.outranked_by(Priority::Execution));
+    let limit = Limit { outranked, ..Limit::default() };
     let at = PreExecution { rules: &rules, block: &block, view: &state, gas_limit: u64::MAX };
 
     std::thread::scope(|scope| {

@@ -30,6 +30,7 @@ use crate::replay::PyReplayBlock;
 use crate::rules::PyRules;
 use crate::series::{SeriesOutcome, SeriesRow, series};
 use crate::simulation::{PyCallOutcome, PyCallRequest, limits};
+use crate::tracing::{self, OrderRow, TraceOutcome};
 use crate::transaction::PyTransaction;
 use crate::workers::PyWorkers;
 
@@ -445,6 +446,53 @@ impl PyChain {
             Ok(blocks) => (None, blocks.into_iter().map(Into::into).collect()),
             Err(refusal) => (Some((refusal.code, refusal.message)), Vec::new()),
         })
+    }
+
+    // ---- traces
+
+    #[pyo3(signature = (number, index, order, /))]
+    fn trace_transaction<'py>(
+        &self,
+        py: Python<'py>,
+        number: u64,
+        index: usize,
+        order: OrderRow<'py>,
+    ) -> PyResult<TraceOutcome<'py>> {
+        let (chain, order) = (self.get()?, tracing::order(order)?);
+        tracing::outcome(py, detached(py, || chain.trace_transaction(number, index, &order))?)
+    }
+    #[pyo3(signature = (number, order, /))]
+    fn trace_block<'py>(
+        &self,
+        py: Python<'py>,
+        number: u64,
+        order: OrderRow<'py>,
+    ) -> PyResult<TraceOutcome<'py>> {
+        let (chain, order) = (self.get()?, tracing::order(order)?);
+        tracing::outcome(py, detached(py, || chain.trace_block(number, &order))?)
+    }
+    #[pyo3(signature = (raw, order, /))]
+    fn trace_raw_block<'py>(
+        &self,
+        py: Python<'py>,
+        raw: &[u8],
+        order: OrderRow<'py>,
+    ) -> PyResult<TraceOutcome<'py>> {
+        let (chain, order) = (self.get()?, tracing::order(order)?);
+        tracing::outcome(py, detached(py, || chain.trace_raw_block(raw, &order))?)
+    }
+    #[pyo3(signature = (request, number, index, gas_cap, order, /))]
+    fn trace_call<'py>(
+        &self,
+        py: Python<'py>,
+        request: &PyCallRequest,
+        number: u64,
+        index: Option<usize>,
+        gas_cap: u64,
+        order: OrderRow<'py>,
+    ) -> PyResult<TraceOutcome<'py>> {
+        let (chain, order, request) = (self.get()?, tracing::order(order)?, &request.inner);
+        tracing::outcome(py, detached(py, || chain.trace_call(request, number, index, gas_cap, &order))?)
     }
 
     // ---- hints

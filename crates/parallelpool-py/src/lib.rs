@@ -30,6 +30,7 @@ mod replay;
 mod rules;
 mod series;
 mod simulation;
+mod tracing;
 mod transaction;
 mod verify;
 mod workers;
@@ -83,6 +84,8 @@ mod _core {
     use crate::series::{PySimulatedBlock, PySimulatedCall};
     #[pymodule_export]
     use crate::simulation::{PyCallOutcome, PyCallRequest};
+    #[pymodule_export]
+    use crate::tracing::PyCancellation;
     #[pymodule_export]
     use crate::transaction::{PyAuthorization, PyDecodeRejection, PyTransaction, decode_transactions};
     #[pymodule_export]

@@ -29,6 +29,9 @@ VERSION: Final = "1.17.8"
 
 CACHE: Final = Path.home() / ".cache" / "parallelpool" / f"geth-{VERSION}" / "geth"
 
+ARCHIVE: Final = ("--state.scheme", "hash", "--gcmode", "archive")
+"""All states are kept; the first pair counts from the genesis on."""
+
 START_S: Final = 60.0
 
 DEADLINE_S: Final = 60.0
@@ -107,12 +110,16 @@ def _free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    folder: Path, genesis: Mapping[str, Any], *flags: str, session: aiohttp.ClientSession
+    folder: Path,
+    genesis: Mapping[str, Any],
+    *flags: str,
+    session: aiohttp.ClientSession,
+    blocks: Sequence[bytes] = (),
 ) -> AsyncIterator[Geth]:
-    """A geth on `genesis` for the length of a block, its data in `folder`."""
+    """A geth on `genesis` and RLP `blocks`, its data in `folder`; with blocks it is an archive."""
     secret = hashlib.sha256(b"of this test").digest()
     metrics_port = _free_port()
-    process, log_file = _start(folder, genesis, secret, metrics_port, flags)
+    process, log_file = _start(folder, genesis, secret, metrics_port, flags, blocks)
     try:
         endpoints = await _endpoints(process, log_file)
         metrics_url = f"http://127.0.0.1:{metrics_port}/debug/metrics/prometheus"
@@ -127,7 +134,12 @@ async def running(
 
 
 def _start(
-    folder: Path, genesis: Mapping[str, Any], secret: bytes, metrics_port: int, flags: Sequence[str]
+    folder: Path,
+    genesis: Mapping[str, Any],
+    secret: bytes,
+    metrics_port: int,
+    flags: Sequence[str],
+    blocks: Sequence[bytes],
 ) -> tuple[subprocess.Popen[bytes], Path]:
     """The process and its log."""
     binary = program()
@@ -136,12 +148,22 @@ def _start(
     genesis_file, secret_file, log_file = folder / "genesis.json", folder / "jwt", folder / "log"
     genesis_file.write_text(json.dumps(genesis))
     secret_file.write_text(secret.hex())
-    data = ["--datadir", str(folder / "data")]
+    data = ["--datadir", str(folder / "data"), *(ARCHIVE if blocks else ())]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GETH_")}
-    subprocess.run([binary, "init", *data, genesis_file], check=True, capture_output=True, timeout=START_S)
+    _run([binary, "init", *data[: -2 if blocks else None], genesis_file], environment)
+    if blocks:
+        chain_file = folder / "chain.rlp"
+        chain_file.write_bytes(b"".join(blocks))
+        _run([binary, "import", *data, chain_file], environment)
     command = [str(binary), *data, *_own_flags(secret_file, metrics_port), *flags]
     with log_file.open("wb") as log:
         return subprocess.Popen(command, stderr=log, stdout=log, env=environment), log_file
+
+
+def _run(command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    """A command that must end well."""
+    done = subprocess.run(command, capture_output=True, timeout=START_S, env=dict(environment), check=False)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
 
 
 def _own_flags(secret_file: Path, metrics_port: int) -> Sequence[str]:
@@ -149,7 +171,7 @@ def _own_flags(secret_file: Path, metrics_port: int) -> Sequence[str]:
     return [
         *("--txpool.nolocals", "--syncmode", "full", "--nodiscover", "--maxpeers", "0", "--port", "0"),
         *("--nat", "none", "--ipcdisable", "--cache", "64"),
-        *("--http", "--http.port", "0", "--http.api", "eth,net,web3,txpool"),
+        *("--http", "--http.port", "0", "--http.api", "eth,net,web3,txpool,debug"),
         *("--ws", "--ws.port", "0", "--ws.api", "eth,net,web3,txpool"),
         *("--authrpc.port", "0", "--authrpc.jwtsecret", str(secret_file)),
         *("--metrics", "--metrics.port", str(metrics_port)),

@@ -18,6 +18,7 @@ mod produce;
 mod proof;
 mod replays;
 pub mod simulation;
+pub mod tracing;
 
 use std::sync::Arc;
 

@@ -4,6 +4,8 @@
 //! Whatever takes long passes a JUMPDEST or begins a frame again and again, so time is looked at
 //! there, now and then. Transactions of blocks have no deadline and the stock instruction.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use revm::bytecode::opcode;
@@ -27,15 +29,18 @@ pub struct Limit {
     pub deadline: Option<Instant>,
     /// As soon as this work has to give way.
     pub outranked: Option<Outranked>,
+    /// As soon as nobody waits for it any more.
+    pub cancelled: Option<Arc<AtomicBool>>,
 }
 
 impl Limit {
     pub(super) fn can_be_reached(&self) -> bool {
-        self.deadline.is_some() || self.outranked.is_some()
+        self.deadline.is_some() || self.outranked.is_some() || self.cancelled.is_some()
     }
 
     fn is_reached(&self) -> bool {
         self.outranked.as_ref().is_some_and(Outranked::is_now)
+            || self.cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

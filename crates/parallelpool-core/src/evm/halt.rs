@@ -75,13 +75,45 @@ fn of_precompile(words: &str) -> &str {
     }
 }
 
+/// geth's name of an opcode. It knows more than any fork has.
+pub(crate) fn name_of(opcode: u8) -> String {
+    let planned = match opcode {
+        0xd0 => "DATALOAD",
+        0xd1 => "DATALOADN",
+        0xd2 => "DATASIZE",
+        0xd3 => "DATACOPY",
+        0xe0 => "RJUMP",
+        0xe1 => "RJUMPI",
+        0xe2 => "RJUMPV",
+        0xe3 => "CALLF",
+        0xe4 => "RETF",
+        0xe5 => "JUMPF",
+        0xe6 => "DUPN",
+        0xe7 => "SWAPN",
+        0xe8 => "EXCHANGE",
+        0xec => "EOFCREATE",
+        0xee => "RETURNCONTRACT",
+        0xf7 => "RETURNDATALOAD",
+        0xf8 => "EXTCALL",
+        0xf9 => "EXTDELEGATECALL",
+        0xfb => "EXTSTATICCALL",
+        other => {
+            let known = OpCode::new(other).map(|known| known.as_str().to_owned());
+            return known.unwrap_or_else(|| format!("opcode {other:#x} not defined"));
+        }
+    };
+    planned.into()
+}
+
+/// geth's words for a stack that is too low, or too high.
+pub(super) fn describe_stack(is_too_high: bool, at: Option<StoppedAt>) -> String {
+    if is_too_high { stack_overflow(at) } else { stack_underflow(at) }
+}
+
 fn invalid_opcode(at: Option<StoppedAt>) -> String {
     match at {
         // geth's jump table has a hole where the fork lacks the opcode, and names what it knows.
-        Some(StoppedAt { opcode, .. }) => match OpCode::new(opcode) {
-            Some(known) => format!("invalid opcode: {}", known.as_str()),
-            None => format!("invalid opcode: opcode {opcode:#x} not defined"),
-        },
+        Some(StoppedAt { opcode, .. }) => format!("invalid opcode: {}", name_of(opcode)),
         None => "invalid opcode".into(),
     }
 }
@@ -94,6 +126,10 @@ fn stack_underflow(at: Option<StoppedAt>) -> String {
 
 fn stack_overflow(at: Option<StoppedAt>) -> String {
     let Some(StoppedAt { opcode, stack }) = at else { return "stack limit reached".into() };
+    if OpCode::new(opcode).is_some_and(|known| stack < usize::from(known.info().inputs())) {
+        // What DUP and SWAP say of a stack that is too low.
+        return stack_underflow(at);
+    }
     let growth = OpCode::new(opcode).map_or(1, |known| {
         usize::from(known.info().outputs()).saturating_sub(usize::from(known.info().inputs()))
     });

@@ -24,7 +24,7 @@ use revm::primitives::hardfork::SpecId;
 use super::failure::Failure;
 use super::halt::StoppedAt;
 use super::log_trace::FrameValue;
-use super::{Context, ExecutionDatabase, Machine, TxResult, halt, settle, validation};
+use super::{Context, ExecutionDatabase, Machine, TxResult, halt, inspection, settle, validation};
 use crate::chainspec::Fork;
 use crate::primitives::{Address, Bytes, KECCAK_EMPTY, U256};
 use crate::tx::charges::earned_per_gas;
@@ -81,6 +81,9 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
             gas.set_reservoir(gas.reservoir() + unused);
             return Ok(Some(0));
         }
+        if let (Some(inspection), Some(refund)) = (&mut context.chain.inspection, refund) {
+            inspection.begin_with_refund(refund);
+        }
         Ok(refund)
     }
 
@@ -90,13 +93,16 @@ impl<D: ExecutionDatabase> Handler for TransactionHandler<D> {
             FrameInput::Call(inputs) => !inputs.known_bytecode.1.is_empty(),
             FrameInput::Create(_) | FrameInput::Empty => false,
         };
-        if let Some(result) = init_frame(evm, first)? {
+        if evm.ctx.chain.inspection.is_some() {
+            return inspection::exec_loop(evm, first);
+        }
+        if let Some(result) = begin_frame(evm, first)? {
             return Ok(result);
         }
         loop {
             evm.ctx.chain.watch.step()?;
             let result = match evm.frame_run()? {
-                ItemOrResult::Item(init) => match init_frame(evm, init)? {
+                ItemOrResult::Item(init) => match begin_frame(evm, init)? {
                     None => continue,
                     Some(result) => result,
                 },
@@ -282,7 +288,7 @@ fn explained<D: ExecutionDatabase>(context: &mut Context<D>, reason: HaltReason)
 }
 
 /// Begins a frame. Returns the result where it ended at once (precompile, no code, refusal).
-fn init_frame<D: ExecutionDatabase>(
+pub(super) fn begin_frame<D: ExecutionDatabase>(
     evm: &mut Machine<D>,
     init: FrameInit,
 ) -> Result<Option<FrameResult>, Failure> {
@@ -406,7 +412,7 @@ fn storage_collision<D: ExecutionDatabase>(
 }
 
 /// Keeps opcode and stack height of an outermost frame that failed.
-fn note_where_it_stopped<D: ExecutionDatabase>(evm: &mut Machine<D>, result: &FrameResult) {
+pub(super) fn note_where_it_stopped<D: ExecutionDatabase>(evm: &mut Machine<D>, result: &FrameResult) {
     let needs_words = match result.instruction_result() {
         InstructionResult::OpcodeNotFound
         | InstructionResult::NotActivated

@@ -15,6 +15,7 @@ mod environment;
 pub(crate) mod failure;
 mod halt;
 mod handler;
+pub(crate) mod inspection;
 mod log_trace;
 mod observations;
 mod precompiles;
@@ -42,6 +43,7 @@ use self::environment::EvmTransaction;
 use self::failure::Failure;
 use self::halt::StoppedAt;
 use self::handler::TransactionHandler;
+use self::inspection::Inspection;
 use self::log_trace::LogTrace;
 use self::observations::Recorder;
 use self::precompiles::Precompiles;
@@ -186,6 +188,8 @@ pub(crate) struct Chain {
     trace: Option<Box<LogTrace>>,
     /// Where a transaction on a journal that is kept leaves which slots it used, if anybody asks.
     pub(crate) slots: Option<SlotTrace>,
+    /// Where a tracer follows every step.
+    inspection: Option<Box<Inspection>>,
     watch: Watch,
 }
 
@@ -246,6 +250,7 @@ impl<D: ExecutionDatabase> Evm<D> {
                 peak_gas: 0,
                 trace: None,
                 slots: None,
+                inspection: None,
                 watch: Watch::default(),
             },
             local: LocalContext::default(),

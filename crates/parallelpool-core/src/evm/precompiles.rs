@@ -34,6 +34,15 @@ impl Precompiles {
         self.moved = (!moved.is_empty()).then(|| Box::new(moved));
     }
 
+    /// Which precompile answers at an address, and why it fails on this input, in its own words. It is run once
+    /// more for that.
+    pub(super) fn failure(&self, address: &Address, input: &[u8], gas: u64) -> Option<(Address, String)> {
+        let moved = self.moved.as_ref().and_then(|moved| moved.get(address));
+        let origin = moved.map_or(Some(*address), |origin| *origin)?;
+        let output = self.of_fork.precompiles.get(&origin)?.execute(input, gas, 0).ok()?;
+        output.halt_reason().map(|reason| (origin, reason.to_string()))
+    }
+
     /// The addresses that are warm for every transaction.
     pub(super) fn warm(&self) -> &AddressSet {
         self.of_fork.warm_addresses()

@@ -109,7 +109,11 @@ impl Predictions {
             return Ok(None);
         }
         let began = Instant::now();
-        let limit = Limit { deadline: Some(began + course.time), outranked: Some(course.outranked.clone()) };
+        let limit = Limit {
+            deadline: Some(began + course.time),
+            outranked: Some(course.outranked.clone()),
+            ..Limit::default()
+        };
         let run = course.at.trace(tx, limit);
         let elapsed = began.elapsed();
         count(&self.sums.busy_ns, usize::try_from(elapsed.as_nanos()).unwrap_or(usize::MAX));

@@ -325,7 +325,11 @@ impl Predictions {
             return Ok(known);
         }
         let began = Instant::now();
-        let limit = Limit { deadline: Some(began + bounds.time), outranked: Some(outranked.clone()) };
+        let limit = Limit {
+            deadline: Some(began + bounds.time),
+            outranked: Some(outranked.clone()),
+            ..Limit::default()
+        };
         let at = PreExecution { gas_limit: bounds.gas, ..ground.at };
         let run = at.predict(tx, limit);
         let elapsed = began.elapsed();
@@ -351,7 +355,7 @@ impl Predictions {
     ) -> Result<bool, StateError> {
         let began = Instant::now();
         let deadline = Some(began + self.bounds().time);
-        let limit = Limit { deadline, outranked: Some(outranked.clone()) };
+        let limit = Limit { deadline, outranked: Some(outranked.clone()), ..Limit::default() };
         let probed = self.probes.probe(tx, ground.at, &limit);
         count(&self.sums.busy_ns, usize::try_from(began.elapsed().as_nanos()).unwrap_or(usize::MAX));
         match probed {

@@ -14,6 +14,7 @@ mod series_block;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub(super) use overrides::overridden;
 pub use overrides::{BlockOverrides, StateOverride};
 pub use request::CallRequest;
 pub use series::{Series, SeriesBlock, SeriesRefusal, SimulatedBlock, SimulatedCall};
@@ -32,7 +33,7 @@ use crate::state::overlay::Overlay;
 use crate::tx::{AccessListItem, RecoveredTransaction};
 
 /// Gas of a message that names none where no cap holds: geth's half of the greatest number.
-const UNCAPPED_GAS: u64 = u64::MAX / 2;
+pub(super) const UNCAPPED_GAS: u64 = u64::MAX / 2;
 
 /// How far a simulation may go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -183,7 +184,7 @@ impl Stage {
         let mut evm = Evm::new(&self.rules, &self.block, ViewDatabase(&self.state));
         evm.record_touched(touched);
         evm.move_precompiles(self.moved_precompiles.clone());
-        evm.set_limit(Limit { deadline: self.deadline, outranked: None });
+        evm.set_limit(Limit { deadline: self.deadline, ..Limit::default() });
         let options = CallOptions { blob_base_fee: self.blob_base_fee, ..CallOptions::CALL };
         match evm.call(message, &options) {
             Err(StateError::Interrupted) => Err(self.aborted()),
@@ -206,7 +207,7 @@ fn depends_on_gas(reason: &InvalidTransaction) -> bool {
 }
 
 /// geth's words where a message has a list that its block does not know: messages have no type.
-fn named_type(reason: InvalidTransaction, message: &RecoveredTransaction) -> InvalidTransaction {
+pub(super) fn named_type(reason: InvalidTransaction, message: &RecoveredTransaction) -> InvalidTransaction {
     let kind = match reason {
         InvalidTransaction::TypeNotSupported { tx_type: 1 } => "access list",
         InvalidTransaction::TypeNotSupported { tx_type: 3 } => "blob",

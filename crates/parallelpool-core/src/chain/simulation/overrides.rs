@@ -63,7 +63,7 @@ pub struct BlockOverrides {
 
 impl BlockOverrides {
     /// All but the blob base fee, which a block does not hold but imply.
-    pub(super) fn apply(&self, block: &mut BlockContext) {
+    pub(in crate::chain) fn apply(&self, block: &mut BlockContext) {
         let Self { number, difficulty, time, gas_limit, fee_recipient, prev_randao, base_fee, .. } = *self;
         block.number = number.unwrap_or(block.number);
         block.difficulty = difficulty.unwrap_or(block.difficulty);
@@ -80,7 +80,7 @@ impl BlockOverrides {
 ///
 /// [`CoreError::InvalidArgument`] in geth's words where an account is named twice or has both
 /// kinds of storage, and for moves of what is no precompile or onto accounts that are overridden.
-pub(super) fn overridden(
+pub(in crate::chain) fn overridden(
     view: Arc<dyn StateView>,
     overrides: &[StateOverride],
     rules: &Rules,

@@ -92,7 +92,7 @@ impl Chain {
         // From Amsterdam on the protocol itself tells them.
         evm.trace_logs(series.tells_moves && rules.fork < Fork::Amsterdam);
         evm.record_touched(list.is_on());
-        evm.set_limit(Limit { deadline: standing.deadline, outranked: None });
+        evm.set_limit(Limit { deadline: standing.deadline, ..Limit::default() });
         let options = CallOptions {
             check_nonce: series.validate,
             check_base_fee: series.validate,

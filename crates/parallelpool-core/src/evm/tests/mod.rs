@@ -1,6 +1,7 @@
 //! One transaction on one made-up state: what it does and what it is charged.
 
 mod calls;
+mod inspecting;
 mod metering;
 mod observing;
 mod verdicts;
