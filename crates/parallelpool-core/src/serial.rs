@@ -11,7 +11,7 @@ mod block_run;
 
 use std::time::Instant;
 
-pub(crate) use self::ahead::STRETCH;
+pub(crate) use self::ahead::{STRETCH, glance};
 pub(crate) use self::block_run::{BlockRun, Done};
 use crate::block::{BlockContext, InvalidTransaction, Remains};
 use crate::chainspec::Rules;

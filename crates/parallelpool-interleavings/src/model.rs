@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32 as Count, Ordering::SeqCst};
 
 use super::super::shape::{Ending, Shape};
 use super::edges::Edges;
-use super::schedule::{Claim, Schedule, publish_before_looking};
+use super::schedule::{Claim, Kind, Schedule, publish_before_looking};
 use super::sync::{AtomicBool, Condvar, Mutex, Ordering, spawn, spin_loop};
 
 struct Run {
@@ -36,9 +36,11 @@ struct Executed {
 /// Executes a block by this many workers, the caller among them, and holds what came out.
 pub fn run(shape: &Shape, workers: usize) {
     let edges = shape.edges.iter().map(|edges| Edges::from_slice(edges));
+    let call = if shape.short { Kind::ShortCall } else { Kind::Call };
+    let kinds = shape.transfers.iter().map(|is_transfer| if *is_transfer { Kind::Transfer } else { call });
     let run = Arc::new(Run {
         schedule: Schedule::new(
-            edges.zip(shape.transfers.iter().copied()),
+            edges.zip(kinds),
             shape.early.clone(),
             shape.windows[0],
         ),

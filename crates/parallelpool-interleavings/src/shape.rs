@@ -7,6 +7,8 @@ pub struct Shape {
     pub edges: Vec<Vec<u32>>,
     /// Of each transaction whether it looks like a transfer. Such have no edges, and none leads to one.
     pub transfers: Vec<bool>,
+    /// Whether all that looks like a call looks like a short one.
+    pub short: bool,
     /// Those that look like a transfer and are none.
     pub disguised: Vec<u32>,
     /// Those that should begin before their turn, in this order. None of them is a transfer.
@@ -42,6 +44,7 @@ impl Shape {
         Self {
             edges: vec![Vec::new(); transactions],
             transfers: vec![false; transactions],
+            short: false,
             disguised: Vec::new(),
             early: Vec::new(),
             in_order: 0,

@@ -14,3 +14,5 @@ pub(crate) use loom::thread::spawn;
 
 /// None: each would multiply the executions to try.
 pub(crate) const SPINS: u32 = 0;
+/// Blocks are small here, and a run should be met.
+pub(crate) const LEAST_RUNS: usize = 1;

@@ -9,3 +9,5 @@ pub(crate) use parking_lot::{Condvar, Mutex};
 
 /// Few: these tools make every look expensive.
 pub(crate) const SPINS: u32 = 5;
+/// Blocks are small here, and a run should be met.
+pub(crate) const LEAST_RUNS: usize = 2;

@@ -13,3 +13,5 @@ pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, fence};
 pub(crate) use shuttle::thread::spawn;
 
 pub(crate) const SPINS: u32 = 1;
+/// Blocks are small here, and a run should be met.
+pub(crate) const LEAST_RUNS: usize = 2;

@@ -26,6 +26,7 @@ fn blocks() -> Vec<(Shape, usize, usize)> {
         (Shape::chain(2).with_early(&[1]), 2, 2),
         (Shape::chain(2), 2, 2),
         (Shape::independent(2), 2, 2),
+        (Shape { short: true, ..Shape::independent(3) }, 2, 2),
         (Shape::chain(2).with_ending(Ending::Refused(0)), 2, 2),
         (Shape::chain(2).with_ending(Ending::Panicked(0)), 2, 2),
         (Shape::independent(3).with_transfers(&[0, 1, 2], &[1]), 2, 2),

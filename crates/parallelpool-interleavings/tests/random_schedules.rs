@@ -61,6 +61,7 @@ fn block(seed: u64) -> (Shape, usize) {
         in_place: random.random_bool(0.7),
         meeting: Vec::new(),
         pauses: *[0, 0, 5, 40].choose(&mut random).expect("not empty"),
+        short: seed % 2 == 1,
         transfers,
     };
     (shape, random.random_range(2..=5))
@@ -173,6 +174,7 @@ finds! {
     an_early_one_that_two_take_is_found: shuttle_taken_twice;
     the_rest_of_a_run_that_nobody_has_is_found: shuttle_run_left_alone;
     a_run_that_passes_over_an_early_one_is_found: shuttle_run_over_early;
+    a_run_of_short_calls_that_passes_over_an_early_one_is_found: shuttle_short_run_over_early;
     a_range_that_passes_over_an_early_one_is_found: shuttle_range_over_early;
     a_range_that_nobody_is_told_of_is_found: shuttle_untold_range;
     a_silent_advance_is_found: shuttle_silent_advance;

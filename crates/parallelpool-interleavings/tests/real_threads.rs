@@ -9,6 +9,7 @@ fn small_blocks_are_committed_by_real_threads() {
         Shape::chain(3),
         Shape { hand_on: false, in_place: false, ..Shape::chain(3) },
         Shape::independent(4).with_windows(&[2, 1]),
+        Shape { short: true, ..Shape::independent(8) },
         Shape::independent(5).with_transfers(&[1, 2, 3], &[2]),
         Shape::meeting(),
         Shape::chain(4).with_early(&[3, 1]),

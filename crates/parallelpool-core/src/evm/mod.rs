@@ -47,6 +47,7 @@ use self::inspection::Inspection;
 use self::log_trace::LogTrace;
 use self::observations::Recorder;
 use self::precompiles::Precompiles;
+use self::writes::SpareLists;
 use crate::block::{BlockContext, InvalidTransaction};
 use crate::chainspec::{Fork, Rules};
 use crate::error::StateError;
@@ -198,6 +199,7 @@ pub struct Evm<D: ExecutionDatabase> {
     pub(crate) machine: Machine<D>,
     base_fee: u64,
     records_touched: bool,
+    spare: SpareLists,
 }
 
 impl<D: ExecutionDatabase> std::fmt::Debug for Evm<D> {
@@ -263,7 +265,12 @@ impl<D: ExecutionDatabase> Evm<D> {
             precompiles,
             frame_stack: FrameStack::new_prealloc(8),
         };
-        Self { machine, base_fee, records_touched: false }
+        Self { machine, base_fee, records_touched: false, spare: SpareLists::default() }
+    }
+
+    /// Takes writes that nobody looks at any more back: the room of their lists serves the next ones.
+    pub(crate) fn take_back(&mut self, writes: Vec<AccountWrite>) {
+        self.spare.keep(writes);
     }
 
     /// Whether executions list what they loaded.
@@ -349,7 +356,8 @@ impl<D: ExecutionDatabase> Evm<D> {
                 let state = &self.machine.ctx.journaled_state.inner.state;
                 // With the fee to come it is not empty when the transaction ends.
                 let paid = (!result.fee.is_zero()).then_some(self.machine.ctx.block.beneficiary);
-                let (writes, codes) = writes::collect(state, self.machine.ctx.cfg.spec, paid);
+                let (writes, codes) =
+                    writes::collect(state, self.machine.ctx.cfg.spec, paid, &mut self.spare);
                 let touched = self.touched();
                 Ok(TxExecution { outcome: Ok(result), writes, codes, observed, touched })
             }
@@ -377,7 +385,7 @@ impl<D: ExecutionDatabase> Evm<D> {
             Ok(result) => {
                 let TxResult { halt, output, .. } = result;
                 let state = &self.machine.ctx.journaled_state.inner.state;
-                let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec, None);
+                let (writes, _) = writes::collect(state, self.machine.ctx.cfg.spec, None, &mut self.spare);
                 let mut touched = self.touched();
                 touched.retain(|account| account.address != SYSTEM_ADDRESS);
                 Ok(SystemCall { halt, output, writes, touched })

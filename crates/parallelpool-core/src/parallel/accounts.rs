@@ -371,6 +371,23 @@ impl AccountCell {
         self.is_written.store(true, Ordering::Release);
     }
 
+    /// Transaction `at`, at the frontier, adds this to the balance as [`crate::state::credit`] does. False,
+    /// and nothing is done, unless an earlier one left an account that has no code and is not empty.
+    #[inline]
+    pub(super) fn credit_plain(&self, at: u32, amount: U256) -> bool {
+        if !self.is_written.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut fields = self.fields.write();
+        if fields.code != CodeNumber::NONE || (fields.nonce == 0 && fields.balance.is_zero()) {
+            return false;
+        }
+        if let Some(after) = fields.balance.checked_add(amount).filter(|_| !amount.is_zero()) {
+            (fields.balance, fields.last_writer) = (after, at);
+        }
+        true
+    }
+
     /// The last transaction before `at` that changes the fields or is expected to.
     pub(super) fn last_writer(&self, at: u32) -> Option<u32> {
         if !self.is_written.load(Ordering::Acquire) {

@@ -12,7 +12,7 @@ use super::memory::{AccountId, Place};
 use super::recheck::{Shadow, compare_with_evm};
 use super::reuse::Tally;
 use super::window::Window;
-use super::{Executed, Forecast, Memory, Speculation, Transfer, Worker};
+use super::{Executed, Forecast, Memory, Speculation, Transfer, Worker, wants_each};
 use crate::block::{InvalidTransaction, LogsBloom, Remains};
 use crate::error::{CoreError, StateError};
 use crate::evm::{TouchedAccount, TxExecution, TxResult};
@@ -81,9 +81,8 @@ impl<'a> Committer<'a> {
         let count = job.transactions.len();
         let options = job.options;
         // What each did by itself does not show on a shared journal.
-        let wants_each = options.recheck || options.keep_transaction_changes || options.keep_touched;
         let reuses = options.techniques.reuse && !options.records.is_empty();
-        let shares_journal = options.techniques.adaptive_window && !wants_each;
+        let shares_journal = options.techniques.adaptive_window && !wants_each(job);
         let statistics = ExecutionStatistics {
             parallel: true,
             executions_per_transaction: Vec::with_capacity(count),
@@ -194,7 +193,9 @@ impl<'a> Committer<'a> {
         }
         worker.keep(executed);
         let mut again = speculation.run_at_frontier(worker, index);
-        self.settle(speculation, index, &mut again, Written::Nowhere, runs)
+        let done = self.settle(speculation, index, &mut again, Written::Nowhere, runs);
+        take_back(worker, again);
+        done
     }
 
     /// Executes the transaction at the frontier and commits it.
@@ -210,7 +211,9 @@ impl<'a> Committer<'a> {
         self.window.observe_in_order(1);
         self.note_record(speculation, index, false);
         let mut run = speculation.run_at_frontier(worker, index);
-        self.settle(speculation, index, &mut run, Written::Nowhere, 1)
+        let done = self.settle(speculation, index, &mut run, Written::Nowhere, 1);
+        take_back(worker, run);
+        done
     }
 
     fn note_record(&mut self, speculation: &Speculation<'a>, index: u32, held: bool) {
@@ -408,8 +411,7 @@ impl<'a> Committer<'a> {
 
     /// Whether anybody wants to know what each transaction did by itself.
     fn is_watched(&self) -> bool {
-        let options = self.job.options;
-        self.shadow.is_some() || options.keep_transaction_changes || options.keep_touched
+        wants_each(self.job)
     }
 
     /// Compares and keeps what the transaction at the frontier is about to do, as was asked for.
@@ -466,6 +468,13 @@ impl<'a> Committer<'a> {
                 Ok(())
             }
         }
+    }
+}
+
+/// Lets the worker use the room of an execution's lists again.
+fn take_back(worker: &mut Worker<'_, '_>, run: Result<TxExecution, StateError>) {
+    if let Ok(execution) = run {
+        worker.evm.take_back(execution.writes);
     }
 }
 

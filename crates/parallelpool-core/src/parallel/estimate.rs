@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 
 use super::edges::{Callers, Edges};
 use super::lookalikes::Lookalikes;
+use super::schedule::Kind;
 use crate::serial::Job;
 use crate::state::StateView;
 use crate::transfers::TransferRules;
@@ -90,9 +91,14 @@ impl Forecast {
         early(&self.looks, threads)
     }
 
-    /// For each transaction its edges, and whether it looks like a transfer.
-    pub(super) fn into_plan(self) -> impl Iterator<Item = (Edges, bool)> {
-        self.looks.into_iter().map(|Look { edges, is_transfer, .. }| (edges, is_transfer))
+    /// For each transaction its edges and its kind.
+    pub(super) fn into_plan(self) -> impl Iterator<Item = (Edges, Kind)> {
+        let kind = |look: &Look| match look.is_transfer {
+            true => Kind::Transfer,
+            false if look.gas_limit <= SOON_OVER_GAS => Kind::ShortCall,
+            false => Kind::Call,
+        };
+        self.looks.into_iter().map(move |look| (kind(&look), look)).map(|(kind, look)| (look.edges, kind))
     }
 }
 
@@ -155,6 +161,9 @@ impl Work {
         share(self.calls_ns).max(critical_path) + share(self.transfers_ns) + overhead_ns(threads)
     }
 }
+
+/// Gas of calls that are handed out several at once: those who wait for one of them do not wait long.
+const SOON_OVER_GAS: u32 = 100_000;
 
 /// Calls of one contract at a block's beginning that make it worth a look.
 const CALLS_OF_ONE: usize = 16;

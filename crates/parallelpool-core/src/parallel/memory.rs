@@ -430,6 +430,9 @@ impl<V: StateView> VersionedState<V> {
         amount: U256,
         spec: SpecId,
     ) -> Result<(), StateError> {
+        if self.cell(id).credit_plain(at, amount) {
+            return Ok(());
+        }
         let before = self.committed(id)?;
         let after = credit(before, amount, spec);
         if before != after {

@@ -31,14 +31,18 @@ mod view;
 mod window;
 
 use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 
 use self::commit::Committer;
 pub(crate) use self::estimate::{Forecast, is_surely_short, is_worth_it};
 use self::memory::{AccountId, Place, Tables, VersionedState};
 use self::reads::ReadLog;
 use self::reuse::Reuse;
-use self::schedule::{Claim, Schedule, publish_before_looking};
+use self::schedule::{Claim, RUN, Schedule, publish_before_looking};
 use self::sync::{AtomicUsize, Mutex, Ordering};
 use self::view::TransactionView;
 use crate::block::{LogsBloom, Remains};
@@ -49,7 +53,7 @@ use crate::evm::{Evm, TxExecution};
 use crate::execution::ExecuteError;
 use crate::ledger::bloom::Blooms;
 use crate::record::AccessRecord;
-use crate::serial::{Job, JobOutcome};
+use crate::serial::{Job, JobOutcome, glance};
 use crate::state::StateView;
 use crate::transfers::TransferRules;
 use crate::tx::SharedTransaction;
@@ -156,6 +160,8 @@ struct Worker<'s, 'a> {
     evm: Evm<TransactionView<'s, &'a dyn StateView>>,
     is_active: bool,
     blooms: Blooms,
+    /// The run whose accounts were looked up.
+    met: Range<u32>,
     /// Committed and cleared. They go from hand to hand in their boxes.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Executed>>,
@@ -230,15 +236,16 @@ impl<'a> Speculation<'a> {
         let view = TransactionView::new(&self.memory, self.schedule.stop_flag());
         let mut evm = Evm::new(self.job.rules, self.job.block, view);
         evm.record_touched(self.job.options.keep_touched);
-        Worker { evm, is_active: false, blooms: Blooms::default(), spare: Vec::new() }
+        Worker { evm, is_active: false, blooms: Blooms::default(), met: 0..0, spare: Vec::new() }
     }
 
     /// Executes a transaction and commits what can be committed. Returns a transaction that waited for
     /// this one, for the same worker to run next.
     fn run<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) -> Option<u32> {
         self.note_activity(worker);
+        self.meet(worker, index);
         if let Some(executed) = self.reuse(worker, index) {
-            let own = self.publish(&mut worker.blooms, index, executed);
+            let own = self.publish(worker, index, executed);
             self.commit(worker);
             return own;
         }
@@ -247,9 +254,39 @@ impl<'a> Speculation<'a> {
             return own;
         }
         let executed = self.execute(worker, index);
-        let own = self.publish(&mut worker.blooms, index, executed);
+        let own = self.publish(worker, index, executed);
         self.commit(worker);
         own
+    }
+
+    /// Looks the accounts of a run up when it begins, all together: what is far away in memory is waited
+    /// for at once.
+    fn meet<'s>(&'s self, worker: &mut Worker<'s, 'a>, index: u32) {
+        if worker.met.contains(&index) {
+            return;
+        }
+        worker.met = self.schedule.run_from(index);
+        if worker.met.len() < 2 {
+            return;
+        }
+        let transactions = &self.job.transactions[worker.met.start as usize..worker.met.end as usize];
+        let mut addresses = SmallVec::<[_; 2 * RUN]>::new();
+        let (mut sender, mut called, mut seen) = (None, None, 0);
+        for tx in transactions {
+            seen ^= glance(&tx.tx);
+            if sender.replace(tx.sender) != Some(tx.sender) {
+                addresses.push(tx.sender);
+            }
+            if called != tx.tx.to {
+                called = tx.tx.to;
+                addresses.extend(called);
+            }
+        }
+        black_box(seen);
+        let mut ids = SmallVec::<[_; 2 * RUN]>::new();
+        self.memory.account_ids(&addresses, |id| ids.push(id));
+        self.memory.ask_for_accounts(&ids, &addresses);
+        worker.evm.db_mut().meet(&addresses, &ids);
     }
 
     /// Executes the transaction at the frontier and commits it at once, if nobody else is committing.
@@ -354,11 +391,20 @@ impl<'a> Speculation<'a> {
     }
 
     /// Makes an execution known to later transactions and to the committer.
-    fn publish(&self, blooms: &mut Blooms, index: u32, mut executed: Box<Executed>) -> Option<u32> {
+    fn publish<'s>(
+        &'s self,
+        worker: &mut Worker<'s, 'a>,
+        index: u32,
+        mut executed: Box<Executed>,
+    ) -> Option<u32> {
         let Executed { run, reads, places, bloom, .. } = &mut *executed;
         if let Ok(execution) = run {
             self.memory.publish_to(index, execution, reads.as_ref(), places);
-            *bloom = execution.outcome.as_ref().ok().map(|result| blooms.of(&result.logs));
+            *bloom = execution.outcome.as_ref().ok().map(|result| worker.blooms.of(&result.logs));
+            if !wants_each(self.job) {
+                // From here on only where they went counts.
+                worker.evm.take_back(std::mem::take(&mut execution.writes));
+            }
         }
         self.hand_over(index, Ready::Executed(executed))
     }
@@ -541,6 +587,12 @@ impl<'a> Speculation<'a> {
         });
         (outcome, self.memory.into_tables())
     }
+}
+
+/// Whether anybody wants to know what each transaction did by itself.
+fn wants_each(job: &Job<'_>) -> bool {
+    let options = job.options;
+    options.recheck || options.keep_transaction_changes || options.keep_touched
 }
 
 /// Lets the other workers go when one panics; the panic itself travels to the caller.

@@ -4,7 +4,7 @@
 //! that an earlier one should run first, when that one has run. Transfers are handed out in stretches,
 //! and further ahead than the window: they guess nothing that could turn out wrong. Transactions that each wait for
 //! the one right before are handed out as a run, for one worker: the first of them, and each of the others to
-//! whoever has run the one before. Long calls are handed out before their turn (see `super::estimate`), by
+//! whoever has run the one before. So are short calls that wait for nobody. Long calls are handed out before their turn (see `super::estimate`), by
 //! whoever takes their flag. The transaction at the frontier can always be had, is running, or has run:
 //! whatever the edges say, they only lead downwards.
 //! Second executions are not handed out; the committer does them on the spot. While the window is one it
@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 use super::edges::Edges;
 use super::idle::Idle;
-use super::sync::{AtomicBool, AtomicU32, Mutex, Ordering, fence};
+use super::sync::{AtomicBool, AtomicU32, LEAST_RUNS, Mutex, Ordering, fence};
 
 /// A word that many threads write gets its own pair of cache lines.
 #[derive(Debug, Default)]
@@ -29,7 +29,10 @@ struct Padded<T>(T);
 /// workers still get theirs.
 const STRETCH: usize = 64;
 /// Transactions in one run at most.
-const RUN: usize = 64;
+pub(super) const RUN: usize = 64;
+/// Short calls in one run at most. Long enough that the two runs of two workers are mostly one at the
+/// frontier, which needs no log and no comparison, and one ahead.
+const SHORT_RUN: usize = 16;
 /// How far ahead of the frontier transfers are handed out.
 const TRANSFERS_AHEAD: u32 = 2_048;
 
@@ -60,6 +63,8 @@ struct Task {
     edges: Edges,
     /// It looks like a plain transfer.
     is_transfer: bool,
+    /// It waits for nobody and looks like a call that is over soon.
+    is_short: bool,
     /// It waits for the one right before it and for no other, and none of the two is a transfer.
     follows: bool,
     /// It was handed out in a run, and whoever runs the one before it goes on with it.
@@ -74,6 +79,18 @@ struct Task {
 }
 
 const NOT_EARLY: u32 = u32::MAX;
+
+/// What a transaction looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Kind {
+    /// A plain transfer.
+    Transfer,
+    /// A call that is over soon, whatever it does.
+    ShortCall,
+    /// Anything else.
+    #[default]
+    Call,
+}
 
 impl Task {
     fn is_early(&self) -> bool {
@@ -103,14 +120,16 @@ pub(super) enum Claim {
 }
 
 impl Schedule {
-    /// A plan for transactions with these edges, and whether each looks like a transfer. `early`: calls
-    /// that should begin before their turn, none twice.
-    pub(super) fn new(plan: impl IntoIterator<Item = (Edges, bool)>, early: Vec<u32>, window: u32) -> Self {
+    /// A plan for transactions with these edges and of these kinds. `early`: calls that should begin
+    /// before their turn, none twice.
+    pub(super) fn new(plan: impl IntoIterator<Item = (Edges, Kind)>, early: Vec<u32>, window: u32) -> Self {
         let mut is_after_transfer = true;
-        let task = |(index, (edges, is_transfer)): (u32, (Edges, bool))| {
+        let task = |(index, (edges, kind)): (u32, (Edges, Kind))| {
+            let is_transfer = kind == Kind::Transfer;
             let is_after_transfer = std::mem::replace(&mut is_after_transfer, is_transfer);
             let follows = !is_transfer && !is_after_transfer && edges[..] == [index - 1];
             Task {
+                is_short: kind == Kind::ShortCall && edges.is_empty(),
                 edges,
                 is_transfer,
                 follows,
@@ -185,7 +204,9 @@ impl Schedule {
             return first..first + 1;
         }
         let others = tasks[1..].iter().take(RUN - 1).take_while(|task| task.follows && !task.is_early());
-        first..first + 1 + others.count() as u32
+        let most_short = SHORT_RUN.min(tasks.len() / LEAST_RUNS);
+        let short = tasks.iter().take(most_short).take_while(|task| task.is_short && !task.is_early());
+        first..first + (1 + others.count()).max(short.count()) as u32
     }
 
     /// Leaves transactions to whoever runs those before them. To be called before the first of the run
@@ -205,6 +226,13 @@ impl Schedule {
     fn next_in_run(&self, index: u32) -> Option<u32> {
         let next = self.tasks.get(index as usize + 1)?;
         next.is_in_run.load(Ordering::Relaxed).then_some(index + 1)
+    }
+
+    /// The transaction `first` and those that belong to whoever runs it.
+    pub(super) fn run_from(&self, first: u32) -> Range<u32> {
+        let others = self.tasks[first as usize + 1..].iter().take(RUN);
+        let is_in_run = |task: &&Task| task.is_in_run.load(Ordering::Relaxed);
+        first..first + 1 + others.take_while(is_in_run).count() as u32
     }
 
     /// The transfers that can be handed out together from index `first` on.

@@ -143,6 +143,13 @@ impl<'a, V: StateView> TransactionView<'a, V> {
         }
     }
 
+    /// The ids of some accounts that are about to be read.
+    pub(super) fn meet(&mut self, addresses: &[Address], ids: &[AccountId]) {
+        for (address, id) in addresses.iter().zip(ids) {
+            self.met[usize::from(address[19]) % MET] = Some((*address, *id));
+        }
+    }
+
     #[inline]
     fn slot(&mut self, account: AccountId, slot: U256) -> Result<U256, StateError> {
         self.go_on()?;

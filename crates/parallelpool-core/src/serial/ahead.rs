@@ -95,7 +95,7 @@ fn place_of(address: &Address) -> usize {
 
 /// Reads a little of each part that execution will read, so that it is at hand by then.
 #[inline]
-fn glance(tx: &Transaction) -> u64 {
+pub(crate) fn glance(tx: &Transaction) -> u64 {
     let lists = tx.access_list.len() ^ tx.blob_versioned_hashes.len() ^ tx.authorization_list.len();
     let data = tx.data.first().copied().unwrap_or_default();
     let amounts = [tx.value, tx.max_fee_per_gas, tx.max_priority_fee_per_gas, tx.max_fee_per_blob_gas];

@@ -15,6 +15,9 @@ mod real {
 
     /// Rounds of looking again before a worker goes to sleep: about as long as waking it would take.
     pub(in crate::parallel) const SPINS: u32 = 200;
+    /// Runs of short calls that what is left of the window makes at least, so that no worker takes all
+    /// there is to have.
+    pub(in crate::parallel) const LEAST_RUNS: usize = 8;
 }
 
 #[cfg(feature = "shuttle")]
@@ -30,6 +33,8 @@ mod real {
 
     /// Sleep soon: what the simulated threads should meet is the way to sleep and back.
     pub(in crate::parallel) const SPINS: u32 = 1;
+    /// Blocks are small here, and a run should be met.
+    pub(in crate::parallel) const LEAST_RUNS: usize = 2;
 }
 
 #[cfg(feature = "shuttle")]

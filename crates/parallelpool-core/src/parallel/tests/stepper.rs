@@ -121,7 +121,7 @@ fn step<'s, 'a>(
             }
         },
         State::Holding(index, executed) => {
-            State::Published(speculation.publish(&mut Blooms::default(), index, executed))
+            State::Published(speculation.publish(&mut member.worker, index, executed))
         }
         State::Published(own) => {
             speculation.commit(&mut member.worker);
