@@ -3,11 +3,11 @@
 //! What ran was paid, and the payment tells the cost. What failed was cut off somewhere; its cost is worked
 //! out anew, up to the point at which geth would have given up, with geth's words for that point.
 
-use revm::bytecode::opcode;
+use revm::bytecode::opcode::{self, OpCode};
 use revm::interpreter::instructions::GasTable;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_types::{LoopControl, RuntimeFlag};
-use revm::interpreter::{FrameInput, InstructionResult, Interpreter, InterpreterAction};
+use revm::interpreter::{FrameInput, InstructionResult, Interpreter, InterpreterAction, STACK_LIMIT};
 use revm::primitives::hardfork::SpecId;
 
 use super::LiveState;
@@ -64,6 +64,15 @@ pub(super) struct Charged {
     pub(super) error: Option<String>,
     /// What geth has counted as a refund though the instruction did not run.
     pub(super) refund: i64,
+    /// geth's words for the frame, where they are not those of the step and not what the EVM says either.
+    pub(super) failure: Option<String>,
+}
+
+impl Charged {
+    /// What was paid, or would have been, for an instruction that was begun.
+    pub(super) fn begun(cost: u64) -> Self {
+        Self { cost, error: None, refund: 0, failure: None }
+    }
 }
 
 /// Why there is no price.
@@ -142,17 +151,16 @@ impl Before {
         table: &GasTable,
         live: &mut Live<'_, D>,
     ) -> Result<Charged, StateError> {
-        use InstructionResult::{
-            InvalidFEOpcode, NotActivated, OpcodeNotFound, StackOverflow, StackUnderflow,
-        };
-        if matches!(reason, OpcodeNotFound | NotActivated | InvalidFEOpcode) {
-            return Ok(Charged { cost: 0, error: None, refund: 0 });
+        use InstructionResult::{InvalidFEOpcode, NotActivated, OpcodeNotFound};
+        if matches!(reason, OpcodeNotFound | NotActivated | InvalidFEOpcode) || !self.is_active() {
+            let failure = format!("invalid opcode: {}", halt::name_of(self.opcode));
+            return Ok(Charged { failure: Some(failure), ..Charged::begun(0) });
         }
         let constant = self.constant(table);
-        let stop = |cost, words: String| Ok(Charged { cost, error: Some(words), refund: 0 });
-        if matches!(reason, StackUnderflow | StackOverflow) {
-            let at = Some(StoppedAt { opcode: self.opcode, stack: self.stack_length });
-            return stop(constant, halt::describe_stack(reason == StackOverflow, at));
+        let stop = |cost, words: String| Ok(Charged { error: Some(words), ..Charged::begun(cost) });
+        // geth looks at the stack before it asks for gas.
+        if let Some(words) = self.unfit_stack() {
+            return stop(constant, words);
         }
         let Some(left) = self.gas.checked_sub(constant) else { return stop(constant, OUT_OF_GAS.into()) };
         match self.variable(left, live)? {
@@ -161,9 +169,43 @@ impl Before {
             Ok(variable) => {
                 let error = (variable > left).then(|| OUT_OF_GAS.to_owned());
                 let refund = if self.opcode == opcode::SSTORE { self.store_refund() } else { 0 };
-                Ok(Charged { cost: constant.saturating_add(variable), error, refund })
+                Ok(Charged { error, refund, ..Charged::begun(constant.saturating_add(variable)) })
             }
         }
+    }
+
+    /// Whether the fork has the opcode. The EVM takes the gas before it looks.
+    fn is_active(&self) -> bool {
+        let since = match self.opcode {
+            opcode::DELEGATECALL => SpecId::HOMESTEAD,
+            opcode::RETURNDATASIZE | opcode::RETURNDATACOPY | opcode::STATICCALL | opcode::REVERT => {
+                SpecId::BYZANTIUM
+            }
+            opcode::SHL | opcode::SHR | opcode::SAR | opcode::EXTCODEHASH | opcode::CREATE2 => {
+                SpecId::PETERSBURG
+            }
+            opcode::CHAINID | opcode::SELFBALANCE => SpecId::ISTANBUL,
+            opcode::BASEFEE => SpecId::LONDON,
+            opcode::PUSH0 => SpecId::SHANGHAI,
+            opcode::TLOAD | opcode::TSTORE | opcode::MCOPY | opcode::BLOBHASH | opcode::BLOBBASEFEE => {
+                SpecId::CANCUN
+            }
+            opcode::CLZ => SpecId::OSAKA,
+            _ => return true,
+        };
+        self.spec.is_enabled_in(since)
+    }
+
+    /// geth's words for a stack that is too low or too high for the opcode.
+    fn unfit_stack(&self) -> Option<String> {
+        let info = OpCode::new(self.opcode)?.info();
+        let (taken, left) = (usize::from(info.inputs()), usize::from(info.outputs()));
+        let at = Some(StoppedAt { opcode: self.opcode, stack: self.stack_length });
+        if self.stack_length < taken {
+            return Some(halt::describe_stack(false, at));
+        }
+        let height = self.stack_length - taken + left;
+        (height > STACK_LIMIT).then(|| halt::describe_stack(true, at))
     }
 
     /// The part that needs no look at operands.

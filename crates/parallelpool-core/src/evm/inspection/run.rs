@@ -268,18 +268,19 @@ fn step<D: ExecutionDatabase>(
     }
     let failed = outcome.err().filter(|reason| reason.is_halt());
     let charged = match failed {
-        None => Charged { cost: before.paid(interpreter), error: None, refund: 0 },
+        None => Charged::begun(before.paid(interpreter)),
         Some(reason) => before.charge_of_failure(reason, table.gas_table(), &mut Live(&mut evm.ctx))?,
     };
     if wants_steps {
-        let Charged { cost, error, refund } = charged.clone();
+        let Charged { cost, error, refund, .. } = charged.clone();
         let refund = u64::try_from(around + interpreter.gas.refunded() + refund).unwrap_or_default();
         inspection.tracer.charged(&Charge { cost, error, refund });
         inspection.check()?;
     }
     if failed.is_some() {
         let stack = before.stack_length;
-        inspection.failed_at = Some(FailedStep { opcode: code, stack, error: charged.error });
+        inspection.failed_at =
+            Some(FailedStep { opcode: code, stack, error: charged.error.or(charged.failure) });
     }
     let is_over = interpreter.bytecode.is_end();
     let action = is_over.then(|| interpreter.take_next_action());

@@ -166,6 +166,20 @@ fn failures_are_told_in_geths_words() {
 }
 
 #[test]
+fn the_opcode_and_the_stack_are_looked_at_before_the_gas() {
+    let cases: [(&[u8], Option<&str>, &str); 2] = [
+        (&[CLZ], None, "invalid opcode: CLZ"),
+        (&[ADD], Some("stack underflow (0 <=> 2)"), "stack underflow (0 <=> 2)"),
+    ];
+    for (code, at_step, of_frame) in cases {
+        let (_, notes) = of_code(code, 21_001, 0);
+        let (.., charge) = notes.steps.last().expect("it runs");
+        assert_eq!(charge.error.as_deref(), at_step);
+        assert_eq!(notes.left[0].error.as_deref(), Some(of_frame));
+    }
+}
+
+#[test]
 fn what_a_static_call_may_not_do_is_found_with_the_price() {
     // Calls itself, and stores where it is called with value zero by itself.
     let code = [
