@@ -19,7 +19,7 @@ from rpc.namespaces.eth_filters import FilterMethods
 from rpc.namespaces.eth_simulate import SimulateMethods
 from rpc.namespaces.eth_state import StateMethods
 from rpc.namespaces.eth_submit import SubmitMethods
-from rpc.quantities import to_quantity
+from rpc.quantities import to_data, to_quantity
 from rpc.settings import CallSettings
 
 
@@ -51,10 +51,19 @@ class EthMethods:
             "eth_blockNumber": Method(self.block_number, is_hot=True),
             "eth_syncing": Method(self.syncing),
             "eth_accounts": Method(self.accounts),
+            "eth_capabilities": Method(self.capabilities),
         }
         for part in self._parts:
             rows.update(part.table())
         return rows
+
+    def capabilities(self) -> Json:
+        """Since which block each kind of data is there: nothing is ever pruned here."""
+        head = self._chain.head()
+        answer: dict[str, Json] = {"head": {"number": to_quantity(head.number), "hash": to_data(head.hash)}}
+        for kind in ("state", "tx", "logs", "receipts", "blocks", "stateproofs"):
+            answer[kind] = {"disabled": False, "oldestBlock": "0x0"}
+        return answer
 
     def chain_id(self) -> Json:
         """EIP-155 chain id."""
