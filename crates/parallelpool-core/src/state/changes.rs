@@ -44,38 +44,53 @@ impl StateChanges {
 ///
 /// Equality does not depend on the order. Finding one key takes a search where the keys happened
 /// to come in ascending order, and a walk over all where not.
+///
+/// Most accounts that a block changes have no changed slot, so a set without entries is one word.
 #[derive(Clone)]
-pub struct ChangeSet<K, V> {
+pub struct ChangeSet<K, V>(Option<Box<Filled<K, V>>>);
+
+/// A set that may have entries.
+#[derive(Clone)]
+struct Filled<K, V> {
     entries: Vec<(K, V)>,
     is_ascending: bool,
 }
 
+impl<K, V> Filled<K, V> {
+    fn with_capacity(capacity: usize) -> Box<Self> {
+        Box::new(Self { entries: Vec::with_capacity(capacity), is_ascending: true })
+    }
+}
+
 impl<K, V> Default for ChangeSet<K, V> {
     fn default() -> Self {
-        Self { entries: Vec::new(), is_ascending: true }
+        Self(None)
     }
 }
 
 impl<K: Ord, V> ChangeSet<K, V> {
     /// An empty set with room for so many.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { entries: Vec::with_capacity(capacity), is_ascending: true }
+        Self((capacity > 0).then(|| Filled::with_capacity(capacity)))
     }
 
     /// Puts down one more. The key must not be there yet; nothing checks that.
+    // What is copied piece by piece is waited for: it is to be written once, where it belongs.
+    #[inline(always)]
     pub fn insert(&mut self, key: K, value: V) {
-        self.is_ascending = self.is_ascending && self.entries.last().is_none_or(|(last, _)| *last < key);
-        self.entries.push((key, value));
+        let Filled { entries, is_ascending } = &mut **self.0.get_or_insert_with(|| Filled::with_capacity(0));
+        *is_ascending = *is_ascending && entries.last().is_none_or(|(last, _)| *last < key);
+        entries.push((key, value));
     }
 
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.position(key).map(|at| &self.entries[at].1)
+        self.position(key).map(|at| &self.entries()[at].1)
     }
 
     /// The value of a key.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.position(key).map(|at| &mut self.entries[at].1)
+        self.position(key).map(|at| &mut self.entries_mut()[at].1)
     }
 
     /// Whether the key is there.
@@ -85,22 +100,23 @@ impl<K: Ord, V> ChangeSet<K, V> {
 
     /// Takes a key out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        self.position(key).map(|at| self.entries.remove(at).1)
+        let at = self.position(key)?;
+        self.0.as_mut().map(|filled| filled.entries.remove(at).1)
     }
 
     /// All by ascending key.
     pub fn sorted(&self) -> Vec<(&K, &V)> {
         let mut entries: Vec<_> = self.iter().collect();
-        if !self.is_ascending {
+        if !self.is_ascending() {
             entries.sort_unstable_by(|one, other| one.0.cmp(other.0));
         }
         entries
     }
 
     fn position(&self, key: &K) -> Option<usize> {
-        match self.is_ascending {
-            true => self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok(),
-            false => self.entries.iter().position(|(known, _)| known == key),
+        match self.is_ascending() {
+            true => self.entries().binary_search_by(|(known, _)| known.cmp(key)).ok(),
+            false => self.entries().iter().position(|(known, _)| known == key),
         }
     }
 }
@@ -110,10 +126,9 @@ impl<K, V> ChangeSet<K, V> {
     pub fn take_if(&mut self, is_chosen: impl Fn(&K) -> bool) -> Vec<(K, V)> {
         let mut taken = Vec::new();
         let mut place = 0;
-        while place < self.entries.len() {
-            if is_chosen(&self.entries[place].0) {
-                taken.push(self.entries.swap_remove(place));
-                self.is_ascending = false;
+        while place < self.len() {
+            if is_chosen(&self.entries()[place].0) {
+                taken.push(self.swap_remove(place));
             } else {
                 place += 1;
             }
@@ -121,57 +136,81 @@ impl<K, V> ChangeSet<K, V> {
         taken
     }
 
+    #[inline]
+    fn entries(&self) -> &[(K, V)] {
+        self.0.as_ref().map_or(&[], |filled| &filled.entries)
+    }
+
+    #[inline]
+    fn entries_mut(&mut self) -> &mut [(K, V)] {
+        self.0.as_mut().map_or(&mut [], |filled| &mut filled.entries)
+    }
+
+    fn is_ascending(&self) -> bool {
+        self.0.as_ref().is_none_or(|filled| filled.is_ascending)
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries().is_empty()
     }
 
     /// The entry that stands at a place of [`Self::iter`].
+    #[inline]
     pub(crate) fn nth(&self, place: usize) -> (&K, &V) {
-        let (key, value) = &self.entries[place];
+        let (key, value) = &self.entries()[place];
         (key, value)
+    }
+
+    /// The value that stands at a place of [`Self::iter`].
+    #[inline]
+    pub(crate) fn nth_mut(&mut self, place: usize) -> &mut V {
+        &mut self.entries_mut()[place].1
     }
 
     /// Takes out the entry at a place; the last one moves there.
     pub(crate) fn swap_remove(&mut self, place: usize) -> (K, V) {
-        self.is_ascending = self.is_ascending && place + 1 == self.entries.len();
-        self.entries.swap_remove(place)
+        let filled = self.0.as_mut().expect("there is an entry at the place");
+        filled.is_ascending = filled.is_ascending && place + 1 == filled.entries.len();
+        filled.entries.swap_remove(place)
     }
 
     /// All, in no order.
     pub fn iter(&self) -> Entries<'_, K, V> {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.entries().iter().map(|(key, value)| (key, value))
     }
 
     /// All, in no order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
-        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+        self.entries_mut().iter_mut().map(|(key, value)| (&*key, value))
     }
 
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
-        self.entries.iter().map(|(key, _)| key)
+        self.entries().iter().map(|(key, _)| key)
     }
 
     /// All values, in no order.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.iter().map(|(_, value)| value)
+        self.entries().iter().map(|(_, value)| value)
     }
 
     /// All values, in no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        self.entries_mut().iter_mut().map(|(_, value)| value)
     }
 
     /// Takes all out.
     pub fn clear(&mut self) {
-        self.entries.clear();
-        self.is_ascending = true;
+        if let Some(filled) = &mut self.0 {
+            filled.entries.clear();
+            filled.is_ascending = true;
+        }
     }
 }
 
@@ -192,14 +231,18 @@ impl<K, V> IntoIterator for ChangeSet<K, V> {
     type IntoIter = std::vec::IntoIter<(K, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        self.0.map_or_else(Vec::new, |filled| filled.entries).into_iter()
     }
 }
 
 impl<K: Ord, V> Extend<(K, V)> for ChangeSet<K, V> {
     fn extend<T: IntoIterator<Item = (K, V)>>(&mut self, entries: T) {
         let entries = entries.into_iter();
-        self.entries.reserve(entries.size_hint().0);
+        let more = entries.size_hint().0;
+        match &mut self.0 {
+            Some(filled) => filled.entries.reserve(more),
+            None => *self = Self::with_capacity(more),
+        }
         entries.for_each(|(key, value)| self.insert(key, value));
     }
 }
@@ -220,7 +263,8 @@ impl<K: Ord, V, const N: usize> From<[(K, V); N]> for ChangeSet<K, V> {
 
 impl<K: Ord, V> From<BTreeMap<K, V>> for ChangeSet<K, V> {
     fn from(map: BTreeMap<K, V>) -> Self {
-        Self { entries: map.into_iter().collect(), is_ascending: true }
+        let entries: Vec<_> = map.into_iter().collect();
+        Self((!entries.is_empty()).then(|| Box::new(Filled { entries, is_ascending: true })))
     }
 }
 
@@ -237,8 +281,8 @@ impl<K: Ord, V: PartialEq> PartialEq for ChangeSet<K, V> {
         if self.len() != other.len() {
             return false;
         }
-        if self.is_ascending && other.is_ascending {
-            return self.entries == other.entries;
+        if self.is_ascending() && other.is_ascending() {
+            return self.entries() == other.entries();
         }
         self.sorted() == other.sorted()
     }

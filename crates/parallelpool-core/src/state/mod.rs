@@ -8,12 +8,22 @@ pub mod recording;
 mod write;
 
 use std::fmt::Debug;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 pub use self::changes::{AccountChange, ChangeSet, Entries, StateChanges};
 pub use self::write::{AccountWrite, credit};
 use crate::error::StateError;
 use crate::primitives::{Address, B256, Bytecode, Bytes, KECCAK_EMPTY, U256};
+
+/// The hash by which tables find an account: of words, which takes less time than bytes one by one.
+#[inline]
+pub(crate) fn hash_of(hasher: &impl BuildHasher, address: &Address) -> u64 {
+    let word = |at: usize| u64::from_ne_bytes(address[at..at + 8].try_into().expect("eight bytes"));
+    let mut hasher = hasher.build_hasher();
+    [word(0), word(8), word(12)].into_iter().for_each(|word| hasher.write_u64(word));
+    hasher.finish()
+}
 
 /// Nonce, balance and code hash of an existing account. Absence is `None` around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

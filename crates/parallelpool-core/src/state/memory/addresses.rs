@@ -3,13 +3,14 @@
 //! A look-up in a large map waits for memory twice, for the tags of its group and for the entry. Asked
 //! one after another, each waits for itself; in rounds over many, all of a round wait together.
 
-use std::hash::BuildHasher;
+use std::hint::black_box;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use crate::primitives::Address;
+use crate::state::hash_of;
 
 /// Look-ups of one round.
 const AT_ONCE: usize = 32;
@@ -29,31 +30,34 @@ impl<T> Default for AddressMap<T> {
 impl<T> AddressMap<T> {
     #[inline]
     pub(super) fn get(&self, address: &Address) -> Option<&T> {
-        self.find(self.hasher.hash_one(address), address)
+        self.find(hash_of(&self.hasher, address), address)
     }
 
     /// Calls `put` with the place of each address and what `part` takes from its value, in order.
+    /// `touch` reads where that lies.
     pub(super) fn get_all<R>(
         &self,
         addresses: &[Address],
+        touch: impl Fn(&T) -> u8,
         part: impl Fn(&T) -> R,
         mut put: impl FnMut(usize, Option<R>),
     ) {
         for (chunk, first) in addresses.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
             let hashes: SmallVec<[u64; AT_ONCE]> =
-                chunk.iter().map(|address| self.hasher.hash_one(address)).collect();
+                chunk.iter().map(|address| hash_of(&self.hasher, address)).collect();
             // The first entry whose tag fits is nearly always the one, and the entry is not yet looked at.
             let fitting: SmallVec<[_; AT_ONCE]> =
                 hashes.iter().map(|hash| self.entries.find(*hash, |_| true)).collect();
             // Nothing but loads: whatever else happened here would keep the next entry waiting.
-            let look = |(entry, address): (&Option<&(Address, T)>, &Address)| {
-                entry.filter(|(key, _)| key == address).map(|(_, value)| part(value))
-            };
-            let found: SmallVec<[Option<R>; AT_ONCE]> = fitting.iter().zip(chunk).map(look).collect();
-            for (offset, found) in found.into_iter().enumerate() {
-                let is_elsewhere = found.is_none() && fitting[offset].is_some();
-                let again = || self.find(hashes[offset], &chunk[offset]).map(&part);
-                put(first + offset, if is_elsewhere { again() } else { found });
+            let look = |(key, value): &(Address, T)| key[0] ^ key[19] ^ touch(value);
+            black_box(fitting.iter().flatten().fold(0, |all, entry| all ^ look(entry)));
+            for (offset, (entry, address)) in fitting.into_iter().zip(chunk).enumerate() {
+                let value = match entry {
+                    Some((key, value)) if key == address => Some(value),
+                    Some(_) => self.find(hashes[offset], address),
+                    None => None,
+                };
+                put(first + offset, value.map(&part));
             }
         }
     }
@@ -64,12 +68,12 @@ impl<T> AddressMap<T> {
     {
         let hasher = &self.hasher;
         let is_it = |(key, _): &(Address, T)| *key == address;
-        let entry = self.entries.entry(hasher.hash_one(address), is_it, |(key, _)| hasher.hash_one(key));
+        let entry = self.entries.entry(hash_of(hasher, &address), is_it, |(key, _)| hash_of(hasher, key));
         &mut entry.or_insert_with(|| (address, T::default())).into_mut().1
     }
 
     pub(super) fn remove(&mut self, address: &Address) {
-        let hash = self.hasher.hash_one(address);
+        let hash = hash_of(&self.hasher, address);
         if let Ok(entry) = self.entries.find_entry(hash, |(key, _)| key == address) {
             entry.remove();
         }
@@ -99,7 +103,7 @@ mod tests {
         // Among so many some share a tag with one that is there.
         let asked: Vec<_> = (0..100_000).map(address).collect();
         let mut answers = Vec::new();
-        map.get_all(&asked, |value| *value, |place, found| answers.push((place, found)));
+        map.get_all(&asked, |_| 0, |value| *value, |place, found| answers.push((place, found)));
 
         assert_eq!(answers.len(), asked.len());
         for (number, answer) in (0..).zip(answers) {
