@@ -63,7 +63,13 @@ def test_the_json_has_conditions_figures_and_raw_samples(capsys: pytest.CaptureF
     assert (result["conditions"]["seed"], result["conditions"]["rounds"]) == (7, 3)
     assert result["conditions"]["machine"]["cpus"] > 0
     (workload,) = result["workloads"]
-    assert [row["way"] for row in workload["rows"]] == ["plain revm", "serial", "serial by EVM", "parallel"]
+    assert [row["way"] for row in workload["rows"]] == [
+        "plain revm",
+        "serial",
+        "serial by EVM",
+        "parallel",
+        "auto",
+    ]
     for row in workload["rows"]:
         walls = row["samples"]["wallNs"]
         assert len(walls) == 3

@@ -116,8 +116,9 @@ impl Way {
         ways.extend(plan.threads.iter().map(|threads| Self::Parallel(*threads)));
         if plan.most_threads() > 1 {
             let most = plan.most_threads();
-            ways.extend([Self::Hinted(most), Self::Reused(most), Self::Auto(most)]);
+            ways.extend([Self::Hinted(most), Self::Reused(most)]);
         }
+        ways.extend(plan.threads.iter().map(|threads| Self::Auto(*threads)));
         let several = plan.threads.iter().filter(|threads| **threads > 1);
         ways.extend(several.map(|threads| Self::Calibration(*threads)));
         ways.retain(|way| plan.only.is_empty() || plan.only.iter().any(|name| name == way.name()));

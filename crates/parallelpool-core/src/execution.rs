@@ -142,7 +142,8 @@ pub struct BlockOutcome {
 /// Figures of one execution.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExecutionStatistics {
-    /// Whether the speculative path ran, or by more threads than one a given access list.
+    /// Whether it was not simply executed in order: the speculative path ran, or transfers had theirs, or
+    /// more threads than one went by a given access list.
     pub parallel: bool,
     /// Whether a given access list answered the reads.
     pub by_access_list: bool,

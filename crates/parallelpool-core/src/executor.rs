@@ -171,6 +171,12 @@ impl Executor {
     fn in_order(&self, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
         let threads = self.threads_for(job);
         let chooses = job.options.mode == Mode::Auto;
+        if chooses && job.transactions.len() > 1 {
+            let workers = self.workers_for(job.options.threads)?;
+            if let Some(done) = parallel::transfers::run(&workers, job, state, threads)? {
+                return Ok(done);
+            }
+        }
         if job.options.mode == Mode::Serial || (chooses && parallel::is_surely_short(job, threads)) {
             return serial::run(job, state);
         }

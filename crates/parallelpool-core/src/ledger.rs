@@ -121,6 +121,8 @@ impl Ledger {
 
     /// Takes a plain transfer in: it succeeded, without output and logs, and has no blobs. The same
     /// as [`Self::push`] of such a result, and cheaper. Not from Amsterdam on, where transfers log.
+    // A receipt that is copied field by field is waited for; here it is written where it belongs.
+    #[inline(always)]
     pub fn push_transfer(&mut self, tx: &RecoveredTransaction, gas_used: u64, effective_gas_price: u128) {
         self.cumulative_gas += gas_used;
         self.block_gas += gas_used;

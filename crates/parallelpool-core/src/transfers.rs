@@ -98,10 +98,13 @@ impl TransferRules {
     /// The transfer but for its accounts, if nothing is wrong with the transaction in itself.
     #[inline]
     pub(crate) fn prepare(&self, recovered: &RecoveredTransaction) -> Option<Transfer> {
+        if Self::may_be_one(&recovered.tx) { self.draft(recovered) } else { None }
+    }
+
+    /// The same for a transaction that looks like a transfer.
+    #[inline(always)]
+    pub(crate) fn draft(&self, recovered: &RecoveredTransaction) -> Option<Transfer> {
         let RecoveredTransaction { tx, sender } = recovered;
-        if !Self::may_be_one(tx) {
-            return None;
-        }
         let charges = if tx.data.is_empty() {
             self.plain
         } else {
@@ -138,6 +141,9 @@ impl TransferRules {
 }
 
 impl Plain {
+    /// No account.
+    pub(crate) const NONE: Self = Self { exists: false, nonce: 0, balance: U256::ZERO };
+
     /// Empty in the sense of EIP-161, there or not.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -179,7 +185,7 @@ impl<P> Transfer<P> {
 
 impl<P: PartialEq> Transfer<P> {
     /// What the transfer makes of the accounts, which have no code; `None` where it takes the EVM to say.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn outcome(&self, sender: Plain, recipient: Plain) -> Option<Outcome> {
         let required = self.value.checked_add(U256::from(self.most_for_gas))?;
         let is_ready = sender.nonce == self.nonce && sender.balance >= required;

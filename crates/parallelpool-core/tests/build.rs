@@ -272,3 +272,29 @@ fn auto_shares_a_block_only_when_it_is_worth_it() {
     assert!(ran_parallel(transfers.clone(), 1), "transfers take no EVM there, on one thread too");
     assert!(!ran_parallel(transfers[..3].to_vec(), 0), "a few of them are not worth setting up");
 }
+
+#[test]
+fn a_block_of_transfers_is_the_same_whoever_chooses_the_way() {
+    let site = Site::new("Cancun");
+    let executor = Executor::new(Arc::new(Workers::new(2).expect("workers")));
+    let with_gap = |number: u64| number / 6 + u64::from(number == 1_500);
+    let transfers: Vec<_> = (0..2_400_u64)
+        .map(|number| transaction(account(number as u8 % 6 + 1), with_gap(number), Some(account(9)), number))
+        .collect();
+    let transfers = shared(transfers);
+    let build = |options: ExecuteOptions| {
+        let built = executor.build(&site.spec, &site.block, &NO_LIMITS, &transfers, &site.state, &options);
+        let mut built = built.expect("memory state");
+        let statistics = std::mem::take(&mut built.outcome.statistics);
+        (built, statistics.transfers)
+    };
+    let by_evm = ExecuteOptions { mode: Mode::Serial, techniques: Techniques::NONE, ..Default::default() };
+    let (by_evm, _) = build(by_evm);
+    assert!(by_evm.left_out.len() > 50 && by_evm.included.len() > 1_000, "some find no room, or no nonce");
+    for threads in [1, 2] {
+        let auto = ExecuteOptions { mode: Mode::Auto, threads, check_transfers: 100, ..Default::default() };
+        let (built, transfers) = build(auto);
+        assert_eq!(built, by_evm);
+        assert_eq!(transfers, built.included.len() as u64);
+    }
+}

@@ -25,6 +25,7 @@ fn every_way_has_as_many_samples_as_rounds() {
         ("parallel", 2),
         ("parallel, hinted", 2),
         ("parallel, reused", 2),
+        ("auto", 1),
         ("auto", 2),
         ("calibration", 2),
     ];

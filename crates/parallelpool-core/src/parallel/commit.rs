@@ -499,7 +499,12 @@ fn joined(mut one: StateChanges, mut other: StateChanges) -> StateChanges {
 }
 
 /// A transfer in the form of an execution.
-fn execution_of(tx: &RecoveredTransaction, transfer: &Transfer, outcome: &Outcome, fee: U256) -> TxExecution {
+pub(super) fn execution_of<P>(
+    tx: &RecoveredTransaction,
+    transfer: &crate::transfers::Transfer<P>,
+    outcome: &Outcome,
+    fee: U256,
+) -> TxExecution {
     let mut writes = vec![fields_written(tx.sender, outcome.sender.account())];
     if let (Some(to), Some(after)) = (tx.tx.to, outcome.recipient) {
         writes.push(fields_written(to, after.account()));

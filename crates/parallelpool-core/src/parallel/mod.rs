@@ -26,6 +26,7 @@ mod schedule;
 mod sync;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfers;
 mod versions;
 mod view;
 mod window;

@@ -106,6 +106,36 @@ fn every_schedule_of_a_random_block_gives_the_serial_result() {
     assert!(met.conflicts.load(Ordering::Relaxed) > schedules / 2, "{met:?}");
 }
 
+#[test]
+fn every_schedule_of_a_block_of_transfers_gives_the_serial_result() {
+    let far = |index: u64| Address::repeat_byte(0x40 + u8::try_from(index).expect("few accounts"));
+    let mut state = state();
+    let rich = Account { balance: U256::from(10_u64.pow(15)), ..Account::default() };
+    (0..8).for_each(|index| state.insert_account(far(index), rich, None));
+    // Windows of four; each passes on what it got from the one before.
+    let transactions: Vec<_> =
+        (0..24).map(|index| transaction(far(index % 8), index / 8, far((index + 1) % 8), index)).collect();
+    let met = Arc::new(Met::default());
+    let counted = Arc::clone(&met);
+    let block = move || {
+        let (rules, block, options) = (rules(), super::block(), ExecuteOptions::default());
+        let job = job(&rules, &block, &transactions, &options);
+        let run = transfers::TransferRun::new(&job, &state, 16).expect("transfers");
+        shuttle::thread::scope(|scope| {
+            (1..3).for_each(|_| drop(scope.spawn(|| run.work())));
+            run.work();
+        });
+        let found = run.finish().expect("memory never fails").expect("only transfers");
+        assert_equal(&found, &oracle(&job, &state).expect("serial"));
+        counted.by_several.fetch_add(u64::from(found.statistics.active_workers > 1), Ordering::Relaxed);
+    };
+    let each = SCHEDULES as usize / 10;
+    explore(RandomScheduler::new_from_seed(1, each), block.clone());
+    explore(PctScheduler::new_from_seed(1, 5, each), block);
+
+    assert!(met.by_several.load(Ordering::Relaxed) > each as u64, "{met:?}");
+}
+
 /// A state that fails, or panics, when one account is asked for.
 #[derive(Debug)]
 struct Trapped {

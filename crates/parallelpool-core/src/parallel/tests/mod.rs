@@ -16,6 +16,8 @@ mod lifecycle;
 #[cfg(not(feature = "shuttle"))]
 mod memory;
 #[cfg(not(feature = "shuttle"))]
+mod only_transfers;
+#[cfg(not(feature = "shuttle"))]
 mod recheck;
 #[cfg(not(feature = "shuttle"))]
 mod schedule;
