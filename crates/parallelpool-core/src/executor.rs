@@ -16,7 +16,7 @@ use crate::error::CoreError;
 use crate::execution::{
     BlockOutcome, BuildLimits, BuildOutcome, ExecuteError, ExecuteOptions, LeftOut, Mode,
 };
-use crate::parallel::{self, Forecast};
+use crate::parallel::{self, Forecast, Opening};
 use crate::primitives::Bytes;
 use crate::serial::{self, Caller, Job, JobOutcome};
 use crate::state::joined::Changed;
@@ -180,11 +180,16 @@ impl Executor {
         if job.options.mode == Mode::Serial || (chooses && parallel::is_surely_short(job, threads)) {
             return serial::run(job, state);
         }
-        let forecast = Forecast::of(job, state);
-        if chooses && !parallel::is_worth_it(job, &forecast, threads) {
-            return serial::run(job, state);
+        let workers = self.workers_for(job.options.threads)?;
+        let mut opening = Opening::of(job, state, threads)?;
+        if let Some(opening) = opening.take_if(|opening| opening.is_done()) {
+            return opening.finish();
         }
-        parallel::run_as_forecast(&*self.workers_for(job.options.threads)?, job, state, forecast)
+        let forecast = Forecast::of(opening.as_ref().map_or(0, Opening::end), job, state);
+        if chooses && !parallel::is_worth_it(job, &forecast, threads) {
+            return opening.map_or_else(|| serial::run(job, state), Opening::finish);
+        }
+        parallel::run_as_forecast(&workers, job, state, forecast, opening)
     }
 
     fn threads_for(&self, job: &Job<'_>) -> usize {

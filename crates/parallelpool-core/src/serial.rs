@@ -92,37 +92,12 @@ pub struct JobOutcome {
 
 /// Executes a job on `state`.
 pub fn run(job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
-    let (started, cpu) = (Instant::now(), CpuMeter::start());
-    let mut course = Course::new(job);
-    let changes = if job.options.keep_transaction_changes || job.options.keep_touched {
-        course.run(Separately::new(job, state))?
+    let course = Course::new(job);
+    if job.options.keep_transaction_changes || job.options.keep_touched {
+        course.finish(Separately::new(job, state))
     } else {
-        course.run(BlockRun::new(job, state, job.transactions))?
-    };
-    let count = course.included.len();
-    let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Ok(JobOutcome {
-        ledger: course.ledger,
-        included: course.included,
-        left_out: course.left_out,
-        changes: changes.total,
-        transaction_changes: changes.by_transaction,
-        transaction_touched: changes.touched,
-        statistics: ExecutionStatistics {
-            parallel: false,
-            threads: 1,
-            active_workers: usize::from(count > 0),
-            executions: count as u64,
-            executions_per_transaction: vec![1; count],
-            transfers: course.transfers,
-            checked_transfers: course.checked_transfers,
-            elapsed_ns,
-            busy_ns: vec![elapsed_ns],
-            cpu_ns: cpu.total_ns(),
-            ..ExecutionStatistics::default()
-        },
-        remains: changes.remains,
-    })
+        course.finish(BlockRun::new(job, state, job.transactions))
+    }
 }
 
 /// A state that moves on by one transaction at a time.
@@ -146,48 +121,95 @@ pub(crate) struct Changes {
 }
 
 /// Takes transactions in or leaves them out, one after another.
-struct Course<'a> {
+pub(crate) struct Course<'a> {
     job: &'a Job<'a>,
-    ledger: Ledger,
-    included: Vec<usize>,
-    left_out: Vec<LeftOut>,
-    transfers: u64,
-    checked_transfers: u64,
+    pub(crate) started: Instant,
+    pub(crate) cpu: CpuMeter,
+    /// The first transaction that has not had its turn.
+    pub(crate) end: usize,
+    pub(crate) ledger: Ledger,
+    pub(crate) included: Vec<usize>,
+    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) transfers: u64,
+    pub(crate) checked_transfers: u64,
 }
 
 impl<'a> Course<'a> {
-    fn new(job: &'a Job<'a>) -> Self {
-        let count = job.transactions.len();
+    pub(crate) fn new(job: &'a Job<'a>) -> Self {
         Self {
             job,
+            started: Instant::now(),
+            cpu: CpuMeter::start(),
+            end: 0,
             ledger: job.ledger(),
-            included: Vec::with_capacity(count),
+            included: Vec::with_capacity(job.transactions.len()),
             left_out: Vec::new(),
             transfers: 0,
             checked_transfers: 0,
         }
     }
 
-    fn run(&mut self, mut state: impl Succession) -> Result<Changes, ExecuteError> {
-        for (index, tx) in self.job.transactions.iter().enumerate() {
-            if index % STRETCH == 0 {
-                state.look_ahead(&self.job.transactions[index..]);
+    /// The next transaction has its turn. False if the execution is to end instead.
+    pub(crate) fn step(&mut self, state: &mut impl Succession) -> Result<bool, ExecuteError> {
+        let (index, tx) = (self.end, &self.job.transactions[self.end]);
+        if self.job.options.interrupt.is_due() {
+            return match self.job.caller {
+                Caller::Import => Err(StateError::Interrupted.into()),
+                Caller::Build(_) => Ok(false),
+            };
+        }
+        match next(self.job, &self.ledger, state, tx)? {
+            Ok(done) => {
+                self.take_in(tx, done);
+                self.included.push(index);
             }
-            if self.job.options.interrupt.is_due() {
-                match self.job.caller {
-                    Caller::Import => return Err(StateError::Interrupted.into()),
-                    Caller::Build(_) => break,
-                }
+            Err(reason) => self.refuse(index, tx, reason)?,
+        }
+        self.end += 1;
+        Ok(true)
+    }
+
+    /// All that are left have their turns.
+    pub(crate) fn finish(mut self, mut state: impl Succession) -> Result<JobOutcome, ExecuteError> {
+        let first = self.end;
+        while let Some(next) = self.job.transactions.get(self.end..).filter(|next| !next.is_empty()) {
+            if (self.end - first).is_multiple_of(STRETCH) {
+                state.look_ahead(next);
             }
-            match next(self.job, &self.ledger, &mut state, tx)? {
-                Ok(done) => {
-                    self.take_in(tx, done);
-                    self.included.push(index);
-                }
-                Err(reason) => self.refuse(index, tx, reason)?,
+            if !self.step(&mut state)? {
+                break;
             }
         }
-        Ok(state.into_changes()?)
+        self.into_outcome(state)
+    }
+
+    /// What came of those that have had their turns, as the whole outcome.
+    pub(crate) fn into_outcome(self, state: impl Succession) -> Result<JobOutcome, ExecuteError> {
+        let changes = state.into_changes()?;
+        let count = self.included.len();
+        let elapsed_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(JobOutcome {
+            ledger: self.ledger,
+            included: self.included,
+            left_out: self.left_out,
+            changes: changes.total,
+            transaction_changes: changes.by_transaction,
+            transaction_touched: changes.touched,
+            statistics: ExecutionStatistics {
+                parallel: false,
+                threads: 1,
+                active_workers: usize::from(count > 0),
+                executions: count as u64,
+                executions_per_transaction: vec![1; count],
+                transfers: self.transfers,
+                checked_transfers: self.checked_transfers,
+                elapsed_ns,
+                busy_ns: vec![elapsed_ns],
+                cpu_ns: self.cpu.total_ns(),
+                ..ExecutionStatistics::default()
+            },
+            remains: changes.remains,
+        })
     }
 
     #[inline]

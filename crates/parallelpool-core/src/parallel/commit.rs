@@ -5,7 +5,7 @@
 
 mod in_order;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::memory::known::NewSlots;
 use super::memory::{AccountId, Place};
@@ -14,12 +14,13 @@ use super::reuse::Tally;
 use super::window::Window;
 use super::{Executed, Forecast, Memory, Speculation, Transfer, Worker, wants_each};
 use crate::block::{InvalidTransaction, LogsBloom, Remains};
+use crate::cpu::CpuMeter;
 use crate::error::{CoreError, StateError};
 use crate::evm::{TouchedAccount, TxExecution, TxResult};
 use crate::execution::{Abort, ExecuteError, ExecutionStatistics, LeftOut, MOST_ABORTS};
 use crate::ledger::Ledger;
 use crate::primitives::{Address, SpecId, U256};
-use crate::serial::{Caller, Job, JobOutcome};
+use crate::serial::{Caller, Course, Job, JobOutcome};
 use crate::state::overlay::Overlay;
 use crate::state::{Account, AccountWrite, StateChanges, StateView};
 use crate::transfers::{Outcome, Plain};
@@ -102,7 +103,6 @@ impl<'a> Committer<'a> {
             window: match (shares_journal && !reuses, workers) {
                 // A lonely worker has the short cuts of transfers to gain from not running all on one journal.
                 (true, 1) if !forecast.is_mostly_transfers() => Window::closed(),
-                (true, 2..) if forecast.is_one_code() => Window::looking(workers, in_order::LOOKED_AT),
                 _ => Window::new(workers, options.techniques.adaptive_window),
             },
             shares_journal,
@@ -115,6 +115,18 @@ impl<'a> Committer<'a> {
             failure: None,
             ended_early: false,
         }
+    }
+
+    /// Goes on from what a block's first transactions came to in order. Returns since when they ran.
+    pub(super) fn take_over(&mut self, begun: Course<'a>, remains: Remains) -> (Instant, CpuMeter) {
+        let statistics = &mut self.statistics;
+        statistics.executions += begun.end as u64;
+        statistics.executions_per_transaction.resize(begun.included.len(), 1);
+        statistics.transfers += begun.transfers;
+        statistics.checked_transfers += begun.checked_transfers;
+        (self.ledger, self.included, self.left_out) = (begun.ledger, begun.included, begun.left_out);
+        self.remains.push(remains);
+        (begun.started, begun.cpu)
     }
 
     /// How far ahead of the frontier workers may go.

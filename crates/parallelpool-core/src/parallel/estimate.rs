@@ -42,12 +42,14 @@ fn overhead_ns(threads: usize) -> u64 {
 /// all that is asked of them is asked in one walk.
 #[derive(Debug)]
 pub(crate) struct Forecast {
+    /// One for each transaction; of those that have run there is nothing to say.
     looks: Vec<Look>,
-    is_one_code: bool,
+    /// So many have run.
+    first: usize,
 }
 
 /// What one transaction looks like.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Look {
     /// Earlier ones that should have run.
     edges: Edges,
@@ -58,27 +60,23 @@ pub(super) struct Look {
 }
 
 impl Forecast {
-    pub(crate) fn of(job: &Job<'_>, state: &dyn StateView) -> Self {
+    /// Looks at the transactions from `first` on; those before have run.
+    pub(crate) fn of(first: usize, job: &Job<'_>, state: &dyn StateView) -> Self {
         let Job { transactions, options, .. } = job;
         let has_transfers =
             options.techniques.transfers && TransferRules::new(job.rules, job.block).is_some();
         let mut lookalikes = Lookalikes::new(state);
         let mut callers = Callers::new(transactions.len());
         let mut looks = Vec::with_capacity(transactions.len());
-        for (index, tx) in transactions.iter().enumerate() {
+        looks.resize_with(first, Look::default);
+        for (index, tx) in transactions.iter().enumerate().skip(first) {
             let is_transfer = has_transfers && lookalikes.is_transfer(tx);
             let hints = options.dependencies.get(index).map_or(&[][..], Vec::as_slice);
             let edges = callers.edges(index as u32, tx.sender, hints, is_transfer);
             let gas_limit = u32::try_from(tx.tx.gas_limit).unwrap_or(u32::MAX);
             looks.push(Look { edges, gas_limit, is_transfer });
         }
-        Self { is_one_code: is_one_code(transactions, &looks), looks }
-    }
-
-    /// Whether a long block begins with short calls of one contract: they may all wait for each other, and to
-    /// run a few of them in order is the way to know.
-    pub(super) fn is_one_code(&self) -> bool {
-        self.is_one_code
+        Self { looks, first }
     }
 
     /// Whether most transactions look like transfers.
@@ -120,6 +118,10 @@ pub(crate) fn is_worth_it(job: &Job<'_>, forecast: &Forecast, threads: usize) ->
     let mut serial = 0;
     let mut work = Work::default();
     for (index, Look { edges, gas_limit, is_transfer }) in forecast.looks.iter().enumerate() {
+        if index < forecast.first {
+            work.ends.push(0);
+            continue;
+        }
         if *is_transfer {
             serial += TRANSFER_SERIAL_NS;
             work.transfers_ns += TRANSFER_NS;
@@ -164,26 +166,6 @@ impl Work {
 
 /// Gas of calls that are handed out several at once: those who wait for one of them do not wait long.
 const SOON_OVER_GAS: u32 = 100_000;
-
-/// Calls of one contract at a block's beginning that make it worth a look.
-const CALLS_OF_ONE: usize = 16;
-/// The block is so many times as long at least, that the look is a small part of it.
-const FAR_LONGER: usize = 64;
-/// Calls of more gas take too long to run a few of them in order for nothing.
-const SHORT_CALL_GAS: u32 = 200_000;
-
-fn is_one_code(transactions: &[SharedTransaction], looks: &[Look]) -> bool {
-    if looks.len() < FAR_LONGER * CALLS_OF_ONE {
-        return false;
-    }
-    let called = transactions[0].tx.to;
-    // The first may look like a transfer: who is called without data is looked up when it comes again.
-    let mut others = transactions.iter().zip(looks).take(CALLS_OF_ONE).skip(1);
-    let is_like = |(tx, look): (&SharedTransaction, &Look)| {
-        tx.tx.to == called && !look.is_transfer && look.gas_limit <= SHORT_CALL_GAS
-    };
-    called.is_some() && others.all(is_like)
-}
 
 /// Gas limits above this say nothing more about how long a call takes.
 const MOST_GAS: u64 = 10_000_000;
@@ -236,7 +218,6 @@ mod tests {
     use crate::execution::ExecuteOptions;
     use crate::parallel::tests::{COUNTER, account, block, job, rules, state, transaction};
     use crate::record::pre_execute;
-    use crate::tx::RecoveredTransaction;
 
     fn calls(gas_limits: &[u64]) -> Vec<SharedTransaction> {
         let call = |gas_limit: &u64| {
@@ -299,7 +280,7 @@ mod tests {
         let mut options = options;
         options.techniques.transfers = false;
         let job = job(&rules, &block, transactions, &options);
-        let pays = is_worth_it(&job, &Forecast::of(&job, &state()), threads);
+        let pays = is_worth_it(&job, &Forecast::of(0, &job, &state()), threads);
         assert!(!(pays && is_surely_short(&job, threads)), "the short look said otherwise");
         pays
     }
@@ -323,28 +304,6 @@ mod tests {
 
         assert!(is_short(&[]) && is_short(&[30_000_000]) && is_short(&[21_000, 21_000]));
         assert!(!is_short(&[21_000, 30_000_000]) && !is_short(&[21_000; 20]));
-    }
-
-    #[test]
-    fn a_long_block_of_short_calls_of_one_contract_is_told_by_its_beginning() {
-        let is_one_code = |calls: &[SharedTransaction]| {
-            let (rules, block, options) = (rules(), block(), ExecuteOptions::default());
-            Forecast::of(&job(&rules, &block, calls, &options), &state()).is_one_code()
-        };
-        let calls = counts(1_024);
-        let with = |index: usize, change: fn(&mut RecoveredTransaction)| {
-            let mut calls = calls.clone();
-            change(Arc::make_mut(&mut calls[index]));
-            calls
-        };
-
-        assert!(is_one_code(&calls));
-        assert!(!is_one_code(&calls[1..]));
-        for index in [1, 15] {
-            assert!(!is_one_code(&with(index, |tx| tx.tx.to = Some(account(9)))));
-            assert!(!is_one_code(&with(index, |tx| tx.tx.gas_limit = 1_000_000)));
-        }
-        assert!(is_one_code(&with(16, |tx| tx.tx.to = None)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod idle;
 mod interner;
 mod lookalikes;
 mod memory;
+mod opening;
 mod reads;
 mod recheck;
 mod reuse;
@@ -41,6 +42,7 @@ use smallvec::SmallVec;
 use self::commit::Committer;
 pub(crate) use self::estimate::{Forecast, is_surely_short, is_worth_it};
 use self::memory::{AccountId, Place, Tables, VersionedState};
+pub(crate) use self::opening::Opening;
 use self::reads::ReadLog;
 use self::reuse::Reuse;
 use self::schedule::{Claim, RUN, Schedule, publish_before_looking};
@@ -65,26 +67,33 @@ use crate::workers::Workers;
 /// The outcome equals the serial executor's but for its statistics. With `recheck` every result is
 /// compared with a serial execution; a difference is [`CoreError::Divergence`].
 pub fn run(workers: &Workers, job: &Job<'_>, state: &dyn StateView) -> Result<JobOutcome, ExecuteError> {
-    run_as_forecast(workers, job, state, Forecast::of(job, state))
+    match Opening::of(job, state, threads_of(workers, job))? {
+        Some(opening) if opening.is_done() => opening.finish(),
+        opening => {
+            let forecast = Forecast::of(opening.as_ref().map_or(0, Opening::end), job, state);
+            run_as_forecast(workers, job, state, forecast, opening)
+        }
+    }
 }
 
-/// The same, with what the transactions look like.
-pub(crate) fn run_as_forecast(
+/// The same, with what the transactions look like, and from where those have come that ran already.
+pub(crate) fn run_as_forecast<'a>(
     workers: &Workers,
-    job: &Job<'_>,
-    state: &dyn StateView,
+    job: &'a Job<'a>,
+    state: &'a dyn StateView,
     forecast: Forecast,
+    opening: Option<Opening<'a>>,
 ) -> Result<JobOutcome, ExecuteError> {
-    let (started, cpu) = (Instant::now(), CpuMeter::start());
-    let threads = match job.options.threads {
-        0 => workers.threads(),
-        asked => asked.min(workers.threads()),
-    };
+    let (mut started, mut cpu) = (Instant::now(), CpuMeter::start());
+    let threads = threads_of(workers, job);
     if u32::try_from(job.transactions.len()).is_err() {
         return Err(CoreError::InvalidArgument("too many transactions for one block".into()).into());
     }
     let tables = workers.spare().take();
     let speculation = Speculation::new(job, state, tables, threads, forecast);
+    if let Some(opening) = opening {
+        (started, cpu) = speculation.take_over(opening)?;
+    }
     workers.run(threads.min(job.transactions.len()), |worker| cpu.count(worker, || speculation.work()));
     let (outcome, tables) = speculation.finish(threads, |work| {
         workers.run(threads, |worker| cpu.count(worker, work));
@@ -94,6 +103,13 @@ pub(crate) fn run_as_forecast(
     outcome.statistics.cpu_ns = cpu.total_ns();
     outcome.statistics.elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Ok(outcome)
+}
+
+fn threads_of(workers: &Workers, job: &Job<'_>) -> usize {
+    match job.options.threads {
+        0 => workers.threads(),
+        asked => asked.min(workers.threads()),
+    }
 }
 
 type Memory<'a> = VersionedState<&'a dyn StateView>;
@@ -205,6 +221,21 @@ impl<'a> Speculation<'a> {
             active: AtomicUsize::new(0),
             busy_ns: Mutex::default(),
         }
+    }
+
+    /// Takes over what the first transactions did, before any worker begins. Returns since when they ran.
+    fn take_over(&self, opening: Opening<'a>) -> Result<(Instant, CpuMeter), ExecuteError> {
+        let end = opening.end() as u32;
+        let (begun, run) = opening.into_parts();
+        let (changes, remains) = run.into_changes(0)?;
+        self.memory.take_in(end - 1, changes);
+        let mut committer = self.committer.lock();
+        let clock = committer.take_over(begun, remains);
+        let claimed = self.schedule.claim_in_order(0, end);
+        assert_eq!(claimed, Some(0..end), "nobody else has begun, and what has run does not begin early");
+        self.schedule.have_run(0..end);
+        self.schedule.advance(end, committer.window());
+        Ok(clock)
     }
 
     /// What one thread does until nothing is left for it.

@@ -4,8 +4,7 @@
 //! transactions in order and nothing is wasted. The same happens when nobody is there to run ahead.
 //! At one there are no conflicts to learn from, so after a rest the window is opened again; each
 //! attempt that fails makes the next rest four times as long. Where the slots that transactions used
-//! can be looked at, no attempt is made while they wait for each other; a block that looks like one long chain
-//! begins with such a look.
+//! can be looked at, no attempt is made while they wait for each other.
 
 /// Commits of executions ahead of the frontier that one judgement rests on.
 const SAMPLE: u32 = 16;
@@ -19,7 +18,7 @@ const ALONE: u32 = 64;
 /// Commits of the first rest.
 const FIRST_REST: u32 = 64;
 /// Commits until the next look at what transactions use.
-const MOST_REST: u32 = 512;
+pub(super) const MOST_REST: u32 = 512;
 /// Transactions ahead, for each worker.
 const PER_WORKER: u32 = 64;
 /// By how much the window grows and shrinks, and rests grow.
@@ -62,15 +61,10 @@ impl Window {
         Self { size: 1, rest: u32::MAX, ..Self::new(1, true) }
     }
 
-    /// A window that is one at first, for so many transactions.
-    pub(super) fn looking(workers: usize, transactions: u32) -> Self {
-        Self { size: 1, rest: transactions, ..Self::new(workers, true) }
-    }
-
-    /// The same for two workers, with further rests as short.
+    /// A window for two workers that is one at first, for so many transactions, with further rests as short.
     #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn resting(transactions: u32) -> Self {
-        Self { next_rest: transactions, ..Self::looking(2, transactions) }
+        Self { size: 1, rest: transactions, next_rest: transactions, ..Self::new(2, true) }
     }
 
     /// Transactions from the frontier on that may run.
@@ -207,17 +201,6 @@ mod tests {
         window.observe_in_order(u32::MAX - 1);
 
         assert_eq!((window.size(), window.rest()), (1, 1));
-    }
-
-    #[test]
-    fn a_window_that_looks_first_opens_where_nothing_waits() {
-        let mut window = Window::looking(2, 16);
-        assert_eq!((window.size(), window.rest()), (1, 16));
-        window.observe_in_order(16);
-        assert_eq!(window.size(), 2);
-        feed(&mut window, 3 * SAMPLE, |_| false);
-
-        assert_eq!(window.size(), 2 * PER_WORKER);
     }
 
     #[test]

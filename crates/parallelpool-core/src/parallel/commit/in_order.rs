@@ -5,22 +5,17 @@
 //! accounts and slots that others used, and the rest goes straight to the outcome. This is serial execution, down
 //! to the code that does it: nothing is logged, published or compared.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::{Committer, with_missing};
 use crate::error::CoreError;
-use crate::evm::SlotTrace;
 use crate::execution::ExecuteError;
 use crate::parallel::Speculation;
 use crate::parallel::memory::known::{InOrderView, Known};
+use crate::parallel::opening::{FORESIGHT, LOOKED_AT, Neighbours};
 use crate::serial::{self, BlockRun, Done};
 use crate::state::StateView;
 use crate::tx::RecoveredTransaction;
-
-/// A journal that goes on past its first range gets room for so many times the transactions that it has
-/// run: then few are copied when it grows, and one that ends soon takes little memory.
-const FORESIGHT: u32 = 16;
 
 impl<'a> Committer<'a> {
     /// Executes transactions from the frontier on as serial execution does, on one journal, and commits
@@ -44,7 +39,7 @@ impl<'a> Committer<'a> {
         {
             claimed = range.end;
             if claimed > has_room_until {
-                let ahead = (end - first).saturating_mul(FORESIGHT).max(claimed - end);
+                let ahead = (end - first).saturating_mul(FORESIGHT as u32).max(claimed - end);
                 has_room_until = end.saturating_add(ahead).min(transactions.len() as u32);
                 run.make_room(&transactions[end as usize..has_room_until as usize]);
             }
@@ -127,32 +122,5 @@ impl<'a> Committer<'a> {
             self.window.observe_in_order(range.end - range.start);
         }
         Ok(range.end)
-    }
-}
-
-/// Transactions at the end of a rest whose slots are compared.
-pub(super) const LOOKED_AT: u32 = 16;
-
-/// Looks at transactions one after another, and counts those that would not go well with the others
-/// that as many workers would run at the same time.
-struct Neighbours {
-    /// The slots of the last transactions, the newest last.
-    slots: VecDeque<SlotTrace>,
-    others: usize,
-    dependent: u32,
-}
-
-impl Neighbours {
-    fn new(threads: usize) -> Self {
-        Self { slots: VecDeque::new(), others: threads - 1, dependent: 0 }
-    }
-
-    fn follow(&mut self, slots: Option<SlotTrace>) {
-        let Some(slots) = slots else { return };
-        self.dependent += u32::from(self.slots.iter().any(|earlier| slots.depends_on(earlier)));
-        self.slots.push_back(slots);
-        if self.slots.len() > self.others {
-            self.slots.pop_front();
-        }
     }
 }

@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 4 << 20;
 
 /// Executes a job by simulated threads, the caller among them.
 fn run_simulated(job: &Job<'_>, state: &dyn StateView, workers: usize) -> Result<JobOutcome, ExecuteError> {
-    let speculation = Speculation::new(job, state, Box::default(), workers, Forecast::of(job, state));
+    let speculation = Speculation::new(job, state, Box::default(), workers, Forecast::of(0, job, state));
     shuttle::thread::scope(|scope| {
         for _ in 1..workers {
             scope.spawn(|| speculation.work());
@@ -213,7 +213,7 @@ fn a_panic_lets_all_workers_go_under_every_schedule() {
         let (state, transactions) = trapped(true);
         let job = job(&rules, &block, &transactions, &options);
         let speculation =
-            Speculation::new(&job, &state, Box::default(), 3, Forecast::of(&job, &trapped(false).0));
+            Speculation::new(&job, &state, Box::default(), 3, Forecast::of(0, &job, &trapped(false).0));
         let work = || {
             let result = catch_unwind(AssertUnwindSafe(|| speculation.work()));
             counted.fetch_add(usize::from(result.is_err()), Ordering::Relaxed);

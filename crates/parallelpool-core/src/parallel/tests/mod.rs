@@ -33,7 +33,7 @@ use std::sync::Arc;
 use super::*;
 use crate::block::BlockContext;
 use crate::chainspec::{Fork, Rules};
-use crate::execution::{ExecuteOptions, Techniques};
+use crate::execution::{BuildLimits, ExecuteOptions, Interrupt, Techniques};
 use crate::primitives::{Address, B256, U256};
 use crate::record::pre_execute;
 use crate::serial::{self, Caller};
@@ -102,7 +102,7 @@ pub(super) fn transaction(sender: Address, nonce: u64, to: Address, value: u64) 
 }
 
 /// Eight senders in turn, each calling the counter: every transaction depends on the one before.
-fn dependent_chain(length: u64) -> Vec<SharedTransaction> {
+pub(super) fn dependent_chain(length: u64) -> Vec<SharedTransaction> {
     (0..length).map(|index| transaction(account(index % 8), index / 8, COUNTER, 0)).collect()
 }
 
@@ -221,6 +221,51 @@ fn a_long_chain_of_one_contract_is_never_run_ahead_of() {
         assert_equal(&parallel, &serial);
         assert_eq!((parallel.statistics.executions, parallel.statistics.conflicts), (2_000, 0));
     }
+}
+
+#[test]
+fn a_long_chain_with_invalid_transactions_is_refused_or_built_as_in_order() {
+    let (rules, state, options) = (rules(), state(), ExecuteOptions::default());
+    let workers = Workers::new(2).expect("threads");
+    let limits = BuildLimits { max_block_bytes: None, overhead_bytes: 0 };
+    // The block is full after some 200, or never.
+    for (gas_limit, wrong, end) in [
+        (1 << 30, 5, 2_000),
+        (1 << 30, 40, 2_000),
+        (1 << 30, 40, 600),
+        (1 << 30, 700, 600),
+        (1 << 23, 9, 600),
+    ] {
+        let block = BlockContext { gas_limit, ..block() };
+        let mut transactions = dependent_chain(2_000);
+        for (index, tx) in (0..).zip(&mut transactions).skip(end) {
+            *tx = transaction(account(index % 8), index / 8, account((index + 1) % 8), 1);
+        }
+        // Nobody has the nonce of the one that is replaced any more: its sender's others are left out too.
+        transactions[wrong] = transaction(account(6), 4_000, COUNTER, 0);
+        let import = job(&rules, &block, &transactions, &options);
+        let refused = oracle(&import, &state).expect_err("invalid").to_string();
+        assert_eq!(run(&workers, &import, &state).expect_err("invalid").to_string(), refused);
+        let build = Job { caller: Caller::Build(&limits), ..import };
+        let serial = oracle(&build, &state).expect("serial");
+        assert!(serial.left_out.len() > 100, "{} of 2,000 left out", serial.left_out.len());
+        assert_equal(&run(&workers, &build, &state).expect("parallel"), &serial);
+    }
+}
+
+#[test]
+fn a_long_chain_ends_when_it_is_interrupted() {
+    let (rules, block, state, transactions) = (rules(), block(), state(), dependent_chain(2_000));
+    let interrupt = Interrupt { deadline: Some(Instant::now()), ..Interrupt::default() };
+    let options = ExecuteOptions { interrupt, ..ExecuteOptions::default() };
+    let workers = Workers::new(2).expect("threads");
+    let import = job(&rules, &block, &transactions, &options);
+    let interrupted = run(&workers, &import, &state).expect_err("interrupted");
+    let limits = BuildLimits { max_block_bytes: None, overhead_bytes: 0 };
+    let built = run(&workers, &Job { caller: Caller::Build(&limits), ..import }, &state).expect("parallel");
+
+    assert!(matches!(interrupted, ExecuteError::Core(CoreError::State(StateError::Interrupted))));
+    assert!(built.included.is_empty() && built.left_out.is_empty() && built.changes.is_empty());
 }
 
 #[test]

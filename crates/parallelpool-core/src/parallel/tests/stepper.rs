@@ -48,7 +48,7 @@ pub(super) fn run_by_steps(
     workers: usize,
     preference: Preference,
 ) -> Result<JobOutcome, ExecuteError> {
-    let mut speculation = Speculation::new(job, state, Box::default(), workers, Forecast::of(job, state));
+    let mut speculation = Speculation::new(job, state, Box::default(), workers, Forecast::of(0, job, state));
     if preference == Preference::Outdated {
         let window = speculation.committer.get_mut().window();
         let free = std::iter::repeat_n(Default::default(), job.transactions.len());
