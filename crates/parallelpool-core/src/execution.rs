@@ -142,8 +142,8 @@ pub struct BlockOutcome {
 /// Figures of one execution.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExecutionStatistics {
-    /// Whether it was not simply executed in order: the speculative path ran, or transfers had theirs, or
-    /// more threads than one went by a given access list.
+    /// Whether it was not simply executed in order: the parallel executor had it, which may have found it
+    /// to be one chain; or transfers had their way; or more threads than one went by a given access list.
     pub parallel: bool,
     /// Whether a given access list answered the reads.
     pub by_access_list: bool,

@@ -78,7 +78,7 @@ fn older_valid_blocks_reach_their_roots_in_sampled_ways() {
 }
 
 #[test]
-#[ignore = "executes each block in 242 ways; run with --include-ignored"]
+#[ignore = "executes each block in 243 ways; run with --include-ignored"]
 fn slow_blocks_of_all_suites_reach_their_roots_in_all_ways() {
     let shard = Shard::from_environment();
     run_shard("eest/blockchain_tests", Ways::All, false, shard, run_file);

@@ -73,7 +73,7 @@ fn every_block_has_its_roots_in_sampled_ways() {
 }
 
 #[test]
-#[ignore = "executes each block in 242 ways; run with --include-ignored"]
+#[ignore = "executes each block in 243 ways; run with --include-ignored"]
 fn slow_every_block_has_its_roots_in_all_ways() {
     if let Some(chain) = Chain::read() {
         chain.import_all(Ways::All);

@@ -154,7 +154,7 @@ fn state_tests_of_one_state_in_one_block_have_one_result() {
 }
 
 #[test]
-#[ignore = "executes each block in up to 242 ways; run with --include-ignored"]
+#[ignore = "executes each block in up to 243 ways; run with --include-ignored"]
 fn slow_merged_state_tests_have_one_result_in_many_ways() {
     run_disjoint(Ways::Sample(48));
     run_overlaid(Ways::All);

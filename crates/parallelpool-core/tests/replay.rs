@@ -70,7 +70,7 @@ fn real_blocks_have_one_result_in_sampled_ways() {
 }
 
 #[test]
-#[ignore = "executes each block in 242 ways; run with --include-ignored"]
+#[ignore = "executes each block in 243 ways; run with --include-ignored"]
 fn slow_real_blocks_have_one_result_in_all_ways() {
     compare_ways(Ways::All);
 }

@@ -30,6 +30,7 @@ pub(crate) struct Opening<'a> {
     job: &'a Job<'a>,
     course: Course<'a>,
     run: BlockRun<'a, &'a dyn StateView>,
+    threads: usize,
     /// It has come to its end, or the execution is to end.
     is_done: bool,
 }
@@ -44,8 +45,8 @@ impl<'a> Opening<'a> {
         let Some(called) = code_called_first(job, state) else { return Ok(None) };
         let course = Course::new(job);
         let run = BlockRun::new(job, state, &job.transactions[..LOOKED_AT as usize]);
-        let mut opening = Self { job, course, run, is_done: false };
-        opening.go_on(called, threads)?;
+        let mut opening = Self { job, course, run, threads, is_done: false };
+        opening.go_on(called)?;
         Ok(Some(opening))
     }
 
@@ -59,10 +60,13 @@ impl<'a> Opening<'a> {
         self.course.end
     }
 
-    /// Has all that are left have their turns in order too.
+    /// The outcome, as the parallel executor's where it is done. Else all that are left have their turns in
+    /// order too.
     pub(crate) fn finish(mut self) -> Result<JobOutcome, ExecuteError> {
         if self.is_done {
-            return self.course.into_outcome(self.run);
+            let mut outcome = self.course.into_outcome(self.run)?;
+            (outcome.statistics.parallel, outcome.statistics.threads) = (true, self.threads);
+            return Ok(outcome);
         }
         self.run.make_room(&self.job.transactions[self.course.end..]);
         self.course.finish(self.run)
@@ -74,7 +78,7 @@ impl<'a> Opening<'a> {
     }
 
     /// Goes on as long as calls of that contract follow each other and wait for each other.
-    fn go_on(&mut self, called: Address, threads: usize) -> Result<(), ExecuteError> {
+    fn go_on(&mut self, called: Address) -> Result<(), ExecuteError> {
         let count = self.job.transactions.len();
         let mut rest = LOOKED_AT;
         let mut has_room_until = rest as usize;
@@ -86,13 +90,13 @@ impl<'a> Opening<'a> {
                 has_room_until = (end + FORESIGHT * self.course.end).min(count);
                 self.run.make_room(&self.job.transactions[self.course.end..has_room_until]);
             }
-            let Some(neighbours) = self.run_until(end, threads)? else {
+            let Some(neighbours) = self.run_until(end)? else {
                 self.is_done = true;
                 return Ok(());
             };
             self.is_done = end == count;
             // Alone there is nobody for others to wait for.
-            let goes_on = threads == 1 || 2 * neighbours.dependent >= LOOKED_AT;
+            let goes_on = self.threads == 1 || 2 * neighbours.dependent >= LOOKED_AT;
             if self.is_done || alike < rest as usize || !goes_on {
                 return Ok(());
             }
@@ -101,8 +105,8 @@ impl<'a> Opening<'a> {
     }
 
     /// Runs the transactions before `end` and looks at the last of them. `None` if the execution is to end.
-    fn run_until(&mut self, end: usize, threads: usize) -> Result<Option<Neighbours>, ExecuteError> {
-        let mut last = Neighbours::new(threads);
+    fn run_until(&mut self, end: usize) -> Result<Option<Neighbours>, ExecuteError> {
+        let mut last = Neighbours::new(self.threads);
         let first = self.course.end;
         while self.course.end < end {
             let at = self.course.end;

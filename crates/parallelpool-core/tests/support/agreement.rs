@@ -106,16 +106,16 @@ impl Findings {
     }
 }
 
-/// The serial ways besides the oracle.
-pub(crate) const ON_ONE_JOURNAL: [Way; 2] = [Way::Serial, Way::SerialByEvm];
+/// The ways besides the oracle that every case gets.
+pub(crate) const ALWAYS: [Way; 3] = [Way::Serial, Way::SerialByEvm, Way::Auto];
 
-/// Executes a case serially in all ways, then in the given ones, and compares everything.
+/// Executes a case in the ways that every case gets, then in the given ones, and compares everything.
 pub(crate) fn compare_ways(
     engine: &dyn Engine,
     case: &Case<'_>,
     ways: impl Iterator<Item = Way>,
 ) -> Findings {
-    compare_with(engine, case, oracle(engine, case), ON_ONE_JOURNAL.into_iter().chain(ways))
+    compare_with(engine, case, oracle(engine, case), ALWAYS.into_iter().chain(ways))
 }
 
 /// The serial result that all others are held against.

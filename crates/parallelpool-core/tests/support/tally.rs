@@ -6,7 +6,7 @@ use std::fmt::Write;
 use parallelpool_core::execution::{BuildOutcome, ExecuteError};
 use parallelpool_core::executor::Executor;
 
-use super::agreement::{Case, Difference, ON_ONE_JOURNAL, compare_with, oracle};
+use super::agreement::{ALWAYS, Case, Difference, compare_with, oracle};
 use super::ways::{SPECULATIONS, Way, Ways};
 
 /// Failures that a message lists; all are counted.
@@ -53,9 +53,9 @@ impl Tally {
             Err(_) => ways,
         };
         self.heavy += usize::from(ways == Ways::Pairs);
-        let others = ON_ONE_JOURNAL.into_iter().chain(ways.of(case.seed));
+        let others = ALWAYS.into_iter().chain(ways.of(case.seed));
         let findings = compare_with(executor, case, oracle, others);
-        let serial = ON_ONE_JOURNAL.into_iter().chain([Way::SerialSeparately]);
+        let serial = ALWAYS.into_iter().chain([Way::SerialSeparately]);
         for way in serial.chain(ways.of(case.seed)) {
             *self.runs.entry(way.to_string()).or_default() += 1;
         }
@@ -120,7 +120,7 @@ impl Tally {
 
     /// Fails the test unless every way was taken at least once.
     pub(crate) fn demand_all_ways(&self) {
-        assert_eq!(self.runs.len(), SPECULATIONS + ON_ONE_JOURNAL.len() + 1, "some way was never taken");
+        assert_eq!(self.runs.len(), SPECULATIONS + ALWAYS.len() + 1, "some way was never taken");
     }
 
     fn figures(&self) -> String {

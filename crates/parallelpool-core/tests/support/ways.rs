@@ -19,6 +19,9 @@ pub(crate) enum Way {
     SerialByEvm,
     /// In order, each transaction on a journal of its own, its changes kept.
     SerialSeparately,
+    /// As the engine chooses, with threads and self-check by seed. Blocks of nothing but transfers have a
+    /// way of their own there.
+    Auto,
     /// On the speculative path.
     Parallel(Speculation),
     /// By the block access list that the oracle made, on so many threads. Only for given blocks
@@ -154,6 +157,12 @@ impl Way {
                 produce_access_list: true,
                 ..serial
             },
+            Self::Auto => ExecuteOptions {
+                mode: Mode::Auto,
+                threads: THREADS[scatter(seed) % THREADS.len()],
+                check_transfers: (seed % 3) as u32,
+                ..Default::default()
+            },
             Self::AccessList(threads) => ExecuteOptions {
                 mode: Mode::Parallel,
                 threads: *threads,
@@ -184,7 +193,7 @@ impl Way {
     /// Whether the changes and touched accounts of each transaction are part of the result.
     pub(crate) fn keeps(&self) -> bool {
         match self {
-            Self::Serial | Self::SerialByEvm => false,
+            Self::Serial | Self::SerialByEvm | Self::Auto => false,
             Self::SerialSeparately | Self::AccessList(_) => true,
             Self::Parallel(speculation) => speculation.keeps,
         }
@@ -200,6 +209,7 @@ impl fmt::Display for Way {
             return formatter.write_str(match self {
                 Self::Serial => "serial",
                 Self::SerialByEvm => "serial, by the EVM",
+                Self::Auto => "as the engine chooses",
                 _ => "serial, separately",
             });
         };

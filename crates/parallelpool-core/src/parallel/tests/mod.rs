@@ -213,13 +213,14 @@ fn a_long_chain_of_one_contract_is_never_run_ahead_of() {
     let (rules, state, transactions, options) =
         (rules(), state(), dependent_chain(2_000), ExecuteOptions::default());
     let block = BlockContext { gas_limit: 1_000_000_000, ..block() };
-    for threads in [2, 3, 8] {
+    for threads in [1, 2, 3, 8] {
         let job = job(&rules, &block, &transactions, &options);
         let serial = oracle(&job, &state).expect("serial");
         let parallel = run(&Workers::new(threads).expect("threads"), &job, &state).expect("parallel");
 
         assert_equal(&parallel, &serial);
         assert_eq!((parallel.statistics.executions, parallel.statistics.conflicts), (2_000, 0));
+        assert_eq!((parallel.statistics.parallel, parallel.statistics.threads), (true, threads));
     }
 }
 
